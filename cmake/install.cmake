@@ -1,0 +1,3 @@
+if(TARGET sluice)
+  install(TARGETS sluice)
+endif()

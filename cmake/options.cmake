@@ -1,0 +1,31 @@
+# How every room is compiled: strict warnings, no fused multiply-add (results must be the same
+# bytes on any CPU), sanitizers by SLUICE_SANITIZE.
+set(SLUICE_SANITIZE "" CACHE STRING "address (with undefined and leak), thread, fuzzer, or empty")
+
+set(SLUICE_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+add_compile_options(-ffp-contract=off -fno-omit-frame-pointer -fvisibility=hidden)
+add_compile_definitions(_GNU_SOURCE)
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  add_compile_definitions(SL_DEBUG)
+  add_compile_options(-O1 -g)
+else()
+  add_compile_options(-O2 -g)
+  add_compile_definitions(_FORTIFY_SOURCE=2)
+endif()
+
+if(SLUICE_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+elseif(SLUICE_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread)
+  add_link_options(-fsanitize=thread)
+elseif(SLUICE_SANITIZE STREQUAL "fuzzer")
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
