@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/bitmap.h"
 #include "base/buffer.h"
 #include "engine/columnar/type.h"
