@@ -25,10 +25,14 @@ typedef struct sl_row_keys {
     uint32_t *offsets;
     uint64_t *hashes;
     uint32_t row_capacity;
+    /* Set by the caller before encode, borrowed: window_us[c] > 0 marks column c as a
+     * window struct of that length, as in decode. NULL: no column is one. (Giving the
+     * struct's start child as the column makes the same bytes.) */
+    const int64_t *window_us;
 } sl_row_keys;
 
 /* Encode the selected rows: key i belongs to row selection[i] (or i). column_count 0:
- * empty keys. */
+ * empty keys. SL_ELIMIT for a key above SL_KEY_BYTES_MAX, or 4 GiB of keys. */
 SL_CHECKED sl_code sl_row_keys_encode(sl_row_keys *k, const sl_column *const *columns,
                                       uint32_t column_count, const uint16_t *selection,
                                       uint32_t selected, sl_error *err);
