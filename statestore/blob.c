@@ -6,8 +6,9 @@
 #include "base/limits.h"
 #include "statestore/state_private.h"
 
-#define BLOB_OVERHEAD_BYTES 16 /* what an allocator adds; counted so budgets are honest  \
-                                */
+#define BLOB_OVERHEAD_BYTES                                                              \
+    16 /* what an allocator adds; counted so budgets are honest                          \
+        */
 
 sl_code sl_state__blob_new(sl_state_table *t, sl_span bytes, sl_state_blob *ret,
                            sl_error *err)

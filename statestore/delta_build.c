@@ -159,7 +159,7 @@ static size_t guess_bytes(const sl_state_partition *p, bool whole)
         const sl_state_table *t = &p->tables[i];
         size_t rows = whole ? sl_state_count(t) : t->undo_count;
         bytes += SL_STATE_DELTA_SECTION_BYTES +
-                 rows * (SL_STATE_ROW_HEAD_BYTES + 24 + t->op.value_width);
+                 rows * (SL_STATE_ROW_HEAD_BYTES + 16 + t->op.value_width);
     }
     return bytes;
 }
