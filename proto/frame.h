@@ -26,8 +26,5 @@ typedef struct sl_frame {
 void sl_frame_append(sl_bytes *out, uint8_t version, uint8_t kind, sl_span payload);
 /* bytes is exactly one frame. */
 SL_CHECKED sl_code sl_frame_parse(sl_span bytes, sl_frame *ret, sl_error *err);
-/* Before protobuf-c may see it: nesting and sizes of length-delimited fields that could
- * be messages. */
-SL_CHECKED sl_code sl_proto_scan(sl_span payload, uint32_t depth_max, sl_error *err);
 
 #endif /* SL_PROTO_FRAME_H */
