@@ -15,6 +15,21 @@ void sl_text__escape(const char *text, size_t length, sl_bytes *out)
     sl_bytes_append(out, text + from, length - from);
 }
 
+static bool is_blank(char c)
+{
+    return (unsigned char)c <= 0x20 || c == 0x7f;
+}
+
+void sl_text__trim(const char **text, size_t *length)
+{
+    while (*length != 0 && is_blank((*text)[0])) {
+        (*text)++;
+        (*length)--;
+    }
+    while (*length != 0 && is_blank((*text)[*length - 1]))
+        (*length)--;
+}
+
 uint32_t sl_text__utf8(const char *text, size_t length, uint32_t *ret_code)
 {
     const uint8_t *p = (const uint8_t *)text;

@@ -13,6 +13,7 @@ SL_CHECKED sl_code
 sl_time_zone_find(const char *name, const sl_time_zone **ret,
                   sl_error *err); /* "UTC", "Europe/Prague", "+02:00" */
 const sl_time_zone *sl_time_zone_utc(void);
+const char *sl_time_zone_name(const sl_time_zone *z); /* as it was found */
 int64_t sl_time_zone_offset_us(const sl_time_zone *z,
                                int64_t utc_us); /* local = utc + offset */
 int64_t sl_time_zone_to_utc_us(const sl_time_zone *z,
@@ -34,6 +35,13 @@ bool sl_double_from_text(const char *text, size_t length,
                          double *ret); /* NaN, Infinity, 1e5, trimmed */
 bool sl_boolean_from_text(const char *text, size_t length,
                           bool *ret); /* t true y yes 1 / f false n no 0 */
+
+/* "2016-07-28 04:19:28.5", "2016-07-28"; NUL-terminated, returns the length. A year past
+ * 9999 has a '+', one before 0 a '-'. */
+#define SL_TIME_TEXT_BYTES 40
+uint32_t sl_timestamp_text(int64_t us, const sl_time_zone *zone,
+                           char ret_text[SL_TIME_TEXT_BYTES]);
+uint32_t sl_date_text(int32_t days, char ret_text[SL_TIME_TEXT_BYTES]);
 
 /* Append one value as show() prints it: NULL, {a, b}, Java doubles, timestamps in the
  * zone. */
