@@ -141,6 +141,7 @@ void sl_show_table(const sl_schema *schema, sl_chunk *const *chunks, uint32_t ch
                    sl_bytes *out)
 {
     table t = { .columns = schema->field_count, .truncate = truncate };
+    sl_bytes_reserve(&t.text, 64); /* cells are pointed at even if all are empty */
     for (uint32_t i = 0; i < t.columns; i++)
         add_cell(&t, schema->fields[i].name, strlen(schema->fields[i].name));
     uint32_t rows = 0;

@@ -38,32 +38,24 @@ static void float_java(float v, char ret_text[32])
         snprintf(scientific, sizeof scientific, "%.*e", digits, (double)fabsf(v));
     while (strtof(scientific, NULL) != fabsf(v) && ++digits < 9);
 
-    char figures[16];
+    char figures[16] = "";
     int count = 0;
     for (const char *p = scientific; *p != 'e'; p++)
         if (*p != '.')
             figures[count++] = *p;
     int exponent = atoi(strchr(scientific, 'e') + 1);
-    bool plain = exponent >= -3 && exponent < 7;
-    int before = plain ? exponent + 1 : 1; /* digits before the point */
-    char *to = ret_text;
-    if (v < 0)
-        *to++ = '-';
-    for (int i = before < 1 ? before - 1 : 0; i < before || i < count; i++) {
-        if (i == before && i >= 0)
-            *to++ = '.';
-        *to++ = i >= 0 && i < count ? figures[i] : '0';
-        if (i == before - 1 && i < 0)
-            *to++ = '.';
-    }
-    if (count <= before) {
-        *to++ = '.';
-        *to++ = '0';
-    }
-    if (plain)
-        *to = '\0';
+    const char *sign = v < 0 ? "-" : "";
+    if (exponent < -3 || exponent >= 7)
+        snprintf(ret_text, 32, "%s%c.%sE%d", sign, figures[0],
+                 count > 1 ? figures + 1 : "0", exponent);
+    else if (exponent < 0)
+        snprintf(ret_text, 32, "%s0.%.*s%s", sign, -exponent - 1, "00", figures);
+    else if (count > exponent + 1)
+        snprintf(ret_text, 32, "%s%.*s.%s", sign, exponent + 1, figures,
+                 figures + exponent + 1);
     else
-        snprintf(to, 8, "E%d", exponent);
+        snprintf(ret_text, 32, "%s%s%.*s.0", sign, figures, exponent + 1 - count,
+                 "000000");
 }
 
 static void day_time_text(int64_t us, sl_bytes *out)
