@@ -109,8 +109,8 @@ typedef struct sl_msg_delta {
     uint64_t state_id;    /* after it */
     sl_span inline_bytes; /* empty: in a segment */
     const char *segment;
-    int64_t offset, length;
-    uint64_t hash;
+    uint64_t offset, length_bytes;
+    sl_hash128 hash;
 } sl_msg_delta;
 
 typedef struct sl_msg_partition {
@@ -151,6 +151,8 @@ typedef struct sl_msg_state_done {
     uint64_t state_id;
     bool has_delta;
     sl_msg_delta delta; /* batch and state_id as above */
+    bool has_full;      /* the whole state as one delta, in place of a snapshot */
+    sl_span full;
     int64_t state_bytes, row_count;
 } sl_msg_state_done;
 
@@ -222,9 +224,10 @@ typedef struct sl_msg_snapshot {
     uint32_t partition;
     int64_t batch;
     uint64_t state_id;
-    const char *manifest; /* "" if full_delta */
-    sl_span full_delta;
-    int64_t size_bytes;
+    const char *manifest;
+    sl_hash128 hash;      /* of the manifest file */
+    uint64_t size_bytes;  /* of the manifest file */
+    uint64_t total_bytes; /* of all its tables */
 } sl_msg_snapshot;
 
 typedef struct sl_message {

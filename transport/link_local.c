@@ -18,11 +18,13 @@ struct sl_local_network {
     sl_network base;
     local_port *ports;
     sl_link_faults faults;
+    struct delivery *under_way; /* so that freeing the network loses nothing */
 };
 
 /* One frame on its way. It names the receiver by address: the port may close meanwhile.
  */
 typedef struct delivery {
+    struct delivery *next, **link;
     sl_local_network *network;
     char *from, *to;
     size_t size_bytes;
@@ -37,15 +39,23 @@ static local_port *find_port(sl_local_network *n, const char *address)
     return NULL;
 }
 
+static void delivery_free(delivery *d)
+{
+    *d->link = d->next;
+    if (d->next != NULL)
+        d->next->link = d->link;
+    sl_free(d->from);
+    sl_free(d->to);
+    sl_free(d);
+}
+
 static void deliver(void *user)
 {
     delivery *d = (delivery *)user;
     local_port *p = find_port(d->network, d->to);
     if (p != NULL)
         p->receive(p->user, d->from, sl_span_of(d->frame, d->size_bytes));
-    sl_free(d->from);
-    sl_free(d->to);
-    sl_free(d);
+    delivery_free(d);
 }
 
 static void send_copy(local_port *from, local_port *to, sl_span frame, int64_t delay_us)
@@ -56,6 +66,11 @@ static void send_copy(local_port *from, local_port *to, sl_span frame, int64_t d
     d->to = sl_strdup(to->address);
     d->size_bytes = frame.size_bytes;
     memcpy(d->frame, frame.data, frame.size_bytes);
+    d->link = &from->network->under_way;
+    d->next = *d->link;
+    if (d->next != NULL)
+        d->next->link = &d->next;
+    *d->link = d;
     /* Owned by the network, not a port: a closed port finds nobody, and frees it. */
     if (delay_us <= 0)
         sl_host_post(to->host, from->network, deliver, d);
@@ -125,6 +140,8 @@ void sl_local_network_free(sl_local_network *n)
         return;
     while (n->ports != NULL)
         local_close(&n->ports->port);
+    while (n->under_way != NULL)
+        delivery_free(n->under_way);
     sl_free(n);
 }
 
