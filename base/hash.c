@@ -14,17 +14,14 @@
 
 #include "base/hash_private.h"
 
-/* Frozen: key groups and content names on disk depend on it. */
-static const uint64_t seed_frozen = UINT64_C(0x736c756963652131); /* "sluice!1" */
-
 uint64_t sl_hash64(const void *data, size_t size_bytes)
 {
-    return XXH3_64bits_withSeed(data, size_bytes, seed_frozen);
+    return XXH3_64bits_withSeed(data, size_bytes, SL_HASH__SEED);
 }
 
 sl_hash128 sl_hash128_of(const void *data, size_t size_bytes)
 {
-    XXH128_hash_t h = XXH3_128bits_withSeed(data, size_bytes, seed_frozen);
+    XXH128_hash_t h = XXH3_128bits_withSeed(data, size_bytes, SL_HASH__SEED);
     return (sl_hash128){ .low = h.low64, .high = h.high64 };
 }
 

@@ -83,7 +83,7 @@ struct sl_kv_factory {
     sl_code (*open)(const sl_kv_factory *f, const char *path,
                     const sl_kv_options *options, sl_kv **ret, sl_error *err);
     /* Whether a store was ever made there (its current table or manifest is present). */
-    bool (*exists)(const sl_kv_factory *f, const char *path);
+    sl_code (*exists)(const sl_kv_factory *f, const char *path, bool *ret, sl_error *err);
     /* Remove all files of a store that is not open; absent is fine. */
     sl_code (*destroy)(const sl_kv_factory *f, const char *path, sl_error *err);
     sl_fs *fs;
@@ -94,9 +94,11 @@ sl_kv_factory sl_kv_memory(sl_fs *fs);
 
 SL_CHECKED sl_code sl_kv_open(const sl_kv_factory *f, const char *path,
                               const sl_kv_options *options, sl_kv **ret, sl_error *err);
-bool sl_kv_exists(const sl_kv_factory *f, const char *path);
+SL_CHECKED sl_code sl_kv_exists(const sl_kv_factory *f, const char *path, bool *ret,
+                                sl_error *err);
 SL_CHECKED sl_code sl_kv_destroy(const sl_kv_factory *f, const char *path, sl_error *err);
-void sl_kv_close(sl_kv *kv); /* NULL is fine; does not flush */
+/* NULL is fine. STATE: what was not flushed may be kept or lost. */
+void sl_kv_close(sl_kv *kv);
 
 /* Replaces the contents of ret. *ret_found false: ret is empty. */
 SL_CHECKED sl_code sl_kv_get(sl_kv *kv, sl_span key, sl_bytes *ret, bool *ret_found,

@@ -57,6 +57,9 @@ SL_CHECKED sl_code sl_segment_append(sl_segment_writer *w, int64_t batch, sl_spa
 /* All references given out since the last sync become valid; on failure none of them
  * ever is, and the caller appends anew. Nothing to sync: SL_OK. */
 SL_CHECKED sl_code sl_segment_sync(sl_segment_writer *w, sl_error *err);
+/* The attempt that appended is given up: forget a failed append. What it appended stays
+ * in the file, named by nobody. */
+void sl_segment_abandon(sl_segment_writer *w);
 /* Name of the segment being written, NULL if none: never delete it. Borrowed. */
 const char *sl_segment_writer_current(const sl_segment_writer *w);
 
