@@ -66,15 +66,15 @@ static sl_hash128 hash_in(const Sl__Pb__Hash128 *m)
         rows##_ptr[row_] = &rows[row_];                                                  \
     }
 
-static void delta_fill(Sl__Pb__Delta *m, const sl_msg_delta *d)
+static void delta_fill(sl_arena *a, Sl__Pb__Delta *m, const sl_msg_delta *d)
 {
     m->batch = d->batch;
     m->state_id = d->state_id;
     m->inline_bytes = bytes_out(d->inline_bytes);
     m->segment = text_out(d->segment);
     m->offset = d->offset;
-    m->length = d->length;
-    m->hash = d->hash;
+    m->length_bytes = d->length_bytes;
+    m->hash = hash_out(a, d->hash);
 }
 
 static sl_msg_delta delta_in(const Sl__Pb__Delta *m)
@@ -84,8 +84,8 @@ static sl_msg_delta delta_in(const Sl__Pb__Delta *m)
                            .inline_bytes = bytes_in(m->inline_bytes),
                            .segment = m->segment,
                            .offset = m->offset,
-                           .length = m->length,
-                           .hash = m->hash };
+                           .length_bytes = m->length_bytes,
+                           .hash = hash_in(m->hash) };
 }
 
 /* ---- one pair of functions per message ---- */
@@ -209,9 +209,13 @@ static void partition_fill(sl_arena *a, Sl__Pb__Partition *m, const sl_msg_parti
     m->snapshot = text_out(p->snapshot);
     m->snapshot_batch = p->snapshot_batch;
     m->full_delta = bytes_out(p->full_delta);
+    m->snapshot_kind = p->snapshot_kind;
+    m->snapshot_id = p->snapshot_id;
+    m->snapshot_hash = hash_out(a, p->snapshot_hash);
+    m->snapshot_bytes = p->snapshot_bytes;
     NEW_ROWS(a, Sl__Pb__Delta, sl__pb__delta__init, p->delta_count, rows)
     for (uint32_t i = 0; i < p->delta_count; i++)
-        delta_fill(&rows[i], &p->deltas[i]);
+        delta_fill(a, &rows[i], &p->deltas[i]);
     m->n_deltas = p->delta_count;
     m->deltas = rows_ptr;
 }
@@ -258,6 +262,10 @@ static sl_msg_partition partition_in(sl_arena *a, const Sl__Pb__Partition *p)
                                .snapshot = p->snapshot,
                                .snapshot_batch = p->snapshot_batch,
                                .full_delta = bytes_in(p->full_delta),
+                               .snapshot_kind = p->snapshot_kind,
+                               .snapshot_id = p->snapshot_id,
+                               .snapshot_hash = hash_in(p->snapshot_hash),
+                               .snapshot_bytes = p->snapshot_bytes,
                                .delta_count = n,
                                .deltas = deltas };
 }
@@ -324,8 +332,10 @@ static void done_states_out(sl_arena *a, Sl__Pb__Done *m, const sl_msg_done *s)
         states[i].has_delta = d->has_delta;
         states[i].state_bytes = d->state_bytes;
         states[i].row_count = d->row_count;
+        states[i].has_full = d->has_full;
+        states[i].full = bytes_out(d->full);
         if (d->has_delta) {
-            delta_fill(&deltas[i], &d->delta);
+            delta_fill(a, &deltas[i], &d->delta);
             states[i].delta = deltas_ptr[i];
         }
     }
@@ -408,6 +418,8 @@ static const sl_msg_state_done *done_states_in(const Sl__Pb__Done *m, sl_arena *
                                          .state_id = d->state_id,
                                          .has_delta = d->has_delta && d->delta != NULL,
                                          .state_bytes = d->state_bytes,
+                                         .has_full = d->has_full,
+                                         .full = bytes_in(d->full),
                                          .row_count = d->row_count };
         if (states[i].has_delta)
             states[i].delta = delta_in(d->delta);
@@ -538,8 +550,9 @@ static ProtobufCMessage *snapshot_out(sl_arena *a, const sl_msg_snapshot *s)
     m->batch = s->batch;
     m->state_id = s->state_id;
     m->manifest = text_out(s->manifest);
-    m->full_delta = bytes_out(s->full_delta);
+    m->hash = hash_out(a, s->hash);
     m->size_bytes = s->size_bytes;
+    m->total_bytes = s->total_bytes;
     return &m->base;
 }
 
@@ -547,10 +560,14 @@ static void snapshot_in(const ProtobufCMessage *from, sl_arena *a, sl_message *r
 {
     const Sl__Pb__Snapshot *m = (const Sl__Pb__Snapshot *)from;
     (void)a;
-    ret->u.snapshot =
-        (sl_msg_snapshot){ m->query,     m->partition, m->batch,
-                           m->state_id,  m->manifest,  bytes_in(m->full_delta),
-                           m->size_bytes };
+    ret->u.snapshot = (sl_msg_snapshot){ .query = m->query,
+                                         .partition = m->partition,
+                                         .batch = m->batch,
+                                         .state_id = m->state_id,
+                                         .manifest = m->manifest,
+                                         .hash = hash_in(m->hash),
+                                         .size_bytes = m->size_bytes,
+                                         .total_bytes = m->total_bytes };
 }
 
 /* ---- the table of messages ---- */
