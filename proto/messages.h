@@ -117,10 +117,14 @@ typedef struct sl_msg_partition {
     uint32_t partition;
     int64_t base_batch; /* the state to start from: -1 and 0 for none */
     uint64_t base_state_id;
-    bool has_recipe;      /* how to restore it if you do not hold it: */
-    const char *snapshot; /* manifest name, "" none */
+    bool has_recipe;        /* how to restore it if you do not hold it: */
+    uint32_t snapshot_kind; /* sl_snapshot_kind of checkpoint/records.h */
     int64_t snapshot_batch;
-    sl_span full_delta; /* instead of a snapshot; empty none */
+    uint64_t snapshot_id;
+    const char *snapshot; /* MANIFEST: name, hash and size of its file */
+    sl_hash128 snapshot_hash;
+    uint64_t snapshot_bytes;
+    sl_span full_delta; /* FULL: the delta */
     uint32_t delta_count;
     const sl_msg_delta *deltas; /* after the snapshot, in order */
 } sl_msg_partition;
