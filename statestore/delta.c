@@ -220,7 +220,7 @@ sl_code sl_state_delta_read(sl_state_delta_reader *r, sl_state_rows *rows, bool 
     while (r->rows_left > 0) {
         size_t before = r->body.at;
         sl_span key, value;
-        bool removed;
+        bool removed = false;
         SL_TRY(next_row(r, &key, &value, &removed, err));
         if (!sl_state_rows_add(rows, key, value, removed)) {
             r->body.at = before;
