@@ -1,0 +1,358 @@
+#include "worker/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "worker/worker_private.h"
+
+void sl_worker__send(sl_worker *w, const sl_message *m)
+{
+    sl_bytes frame = { 0 };
+    sl_error err;
+    sl_message_encode(m, &frame);
+    if (sl_channel_send(w->channel, w->driver_address, sl_bytes_span(&frame), &err) !=
+        SL_OK)
+        log_warn("WORKER-SEND", "%s to the driver is dropped: %s",
+                 sl_message_kind_name(m->kind), err.text);
+    sl_bytes_deinit(&frame);
+}
+
+static sl_wquery *find_query(sl_worker *w, uint64_t number)
+{
+    for (sl_wquery *q = w->queries; q != NULL; q = q->next)
+        if (q->number == number)
+            return q;
+    return NULL;
+}
+
+/* ---- deployment ---- */
+
+static void query_free(sl_wquery *q)
+{
+    for (uint32_t i = 0; i < q->partition_count; i++)
+        sl_wpartition__deinit(&q->partitions[i]);
+    sl_free(q->partitions);
+    sl_segment_writer_free(q->segments);
+    sl_physical_free(q->plan);
+    sl_arena_free(q->pending_arena);
+    sl_arena_free(q->arena);
+    sl_free(q);
+}
+
+void sl_worker__query_gone(sl_wquery *q)
+{
+    if (!q->closing || q->attempt != NULL || q->committing != NULL)
+        return;
+    for (uint32_t i = 0; i < q->partition_count; i++)
+        if (q->partitions[i].maintaining)
+            return;
+    sl_wquery **at = &q->worker->queries;
+    while (*at != q)
+        at = &(*at)->next;
+    *at = q->next;
+    query_free(q);
+}
+
+static const char *setting_of(const sl_msg_deploy *m, const char *name)
+{
+    for (uint32_t i = 0; i < m->setting_count; i++)
+        if (strcmp(m->settings[i].name, name) == 0)
+            return m->settings[i].value;
+    return NULL;
+}
+
+static uint32_t number_setting(const sl_msg_deploy *m, const char *name, int64_t max)
+{
+    const char *text = setting_of(m, name);
+    int64_t v = 0;
+    if (text == NULL || sl_int64_parse(text, &v, NULL) != SL_OK || v < 0 || v > max)
+        return 0;
+    return (uint32_t)v;
+}
+
+static void failpoint(void *user, const char *name)
+{
+    sl_host_failpoint((sl_host *)user, name);
+}
+
+static sl_code open_segments(sl_wquery *q, sl_error *err)
+{
+    char dir[4096 + 32], id[40];
+    snprintf(dir, sizeof dir, "%s/state/segments", q->checkpoint);
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)q->worker->incarnation);
+    sl_segment_options options = {
+        .fs = q->worker->host->fs,
+        .dir = dir,
+        .writer_id = id,
+        .query_id = q->query_id,
+        .failpoints = { failpoint, q->worker->host },
+    };
+    return sl_segment_writer_new(&options, &q->segments, err);
+}
+
+static sl_code fill_query(sl_wquery *q, const sl_msg_deploy *m, sl_error *err)
+{
+    const char *zone = setting_of(m, "timeZone");
+    SL_TRY(sl_physical_read(m->fragment, &q->plan, err));
+    SL_TRY(sl_time_zone_find(zone != NULL ? zone : "UTC", &q->zone, err));
+    q->fragment_hash = m->fragment_hash;
+    q->query_id = sl_arena_strdup(q->arena, m->query_id);
+    q->checkpoint = sl_arena_strdup(q->arena, m->checkpoint);
+    q->query_hash = m->query_hash;
+    q->chunk_rows = number_setting(m, "chunkRows", SL_CHUNK_ROWS_MAX);
+    q->partial_groups_max = number_setting(m, "partialGroups", INT32_MAX);
+    q->partition_count = m->partitions;
+    if (m->partitions == 0 || m->partitions > SL_STATE_PARTITIONS_MAX)
+        return sl_fail(err, SL_EINVAL, "a query with %u partitions", m->partitions);
+    q->partitions = (sl_wpartition *)sl_calloc(m->partitions, sizeof *q->partitions);
+    for (uint32_t i = 0; i < m->partitions; i++)
+        sl_wpartition__init(&q->partitions[i], i);
+    const char *limit = setting_of(m, "memory");
+    int64_t limit_bytes = INT64_MAX;
+    if (limit != NULL &&
+        (sl_int64_parse(limit, &limit_bytes, NULL) != SL_OK || limit_bytes <= 0))
+        limit_bytes = INT64_MAX;
+    sl_budget_init(&q->budget, &q->worker->budget, "query", limit_bytes);
+    return *q->checkpoint != '\0' ? open_segments(q, err) : SL_OK;
+}
+
+static void on_deploy(sl_worker *w, const sl_msg_deploy *m)
+{
+    if (find_query(w, m->query) != NULL)
+        return; /* resent */
+    sl_wquery *q = (sl_wquery *)sl_calloc(1, sizeof *q);
+    sl_error err;
+    q->worker = w;
+    q->number = m->query;
+    q->arena = sl_arena_new();
+    if (fill_query(q, m, &err) != SL_OK) {
+        log_error("WORKER-DEPLOY", "query %llu cannot be deployed: %s",
+                  (unsigned long long)m->query, err.text);
+        query_free(q); /* its TASKs are answered "not deployed" */
+        return;
+    }
+    q->next = w->queries;
+    w->queries = q;
+}
+
+static void on_undeploy(sl_worker *w, const sl_msg_undeploy *m)
+{
+    sl_wquery *q = find_query(w, m->query);
+    if (q == NULL)
+        return;
+    q->closing = true;
+    sl_arena_free(q->pending_arena);
+    q->pending_arena = NULL;
+    sl_wattempt__abort(q);
+    sl_worker__query_gone(q);
+}
+
+/* ---- messages ---- */
+
+static void answer_not_deployed(sl_worker *w, const sl_msg_task *task)
+{
+    sl_message m = { .kind = SL_MSG_FAILED };
+    m.u.failed.at = task->at;
+    m.u.failed.code = SL_EINTERNAL;
+    m.u.failed.condition = "INTERNAL_ERROR";
+    m.u.failed.sqlstate = "XX000";
+    m.u.failed.text = "the worker holds no such plan";
+    sl_worker__send(w, &m);
+}
+
+static bool is_newer(const sl_msg_attempt *a, const sl_msg_attempt *b)
+{
+    if (a->epoch != b->epoch)
+        return a->epoch > b->epoch;
+    if (a->batch != b->batch)
+        return a->batch > b->batch;
+    return a->attempt > b->attempt;
+}
+
+/* Takes the arena. */
+static void on_task(sl_worker *w, sl_arena *arena, const sl_msg_task *task)
+{
+    sl_wquery *q = find_query(w, task->at.query);
+    if (q == NULL || q->closing) {
+        if (q == NULL)
+            answer_not_deployed(w, task);
+        sl_arena_free(arena);
+        return;
+    }
+    if (q->attempt == NULL) {
+        sl_wattempt__start(q, arena, task);
+        return;
+    }
+    if (q->pending_arena != NULL && !is_newer(&task->at, &q->pending.at)) {
+        sl_arena_free(arena);
+        return;
+    }
+    sl_arena_free(q->pending_arena);
+    q->pending_arena = arena;
+    q->pending = *task;
+    sl_wattempt__abort(q); /* a new try of the batch means that the old one is void */
+}
+
+static void on_message(void *user, const char *from, uint64_t incarnation, sl_span frame)
+{
+    sl_worker *w = (sl_worker *)user;
+    sl_arena *arena = sl_arena_new();
+    sl_message m;
+    sl_error err;
+    sl_wquery *q;
+    (void)incarnation;
+    if (sl_message_decode(frame, arena, &m, &err) != SL_OK) {
+        log_warn("WORKER-BAD-MESSAGE", "from %s: %s", from, err.text);
+        sl_arena_free(arena);
+        return;
+    }
+    switch (m.kind) {
+    case SL_MSG_REGISTERED:
+        w->registered = true;
+        break;
+    case SL_MSG_DEPLOY:
+        on_deploy(w, &m.u.deploy);
+        break;
+    case SL_MSG_UNDEPLOY:
+        on_undeploy(w, &m.u.undeploy);
+        break;
+    case SL_MSG_TASK:
+        on_task(w, arena, &m.u.task);
+        return;
+    case SL_MSG_COMMITTED:
+        q = find_query(w, m.u.committed.at.query);
+        if (q != NULL)
+            sl_wattempt__commit(q, &m.u.committed);
+        break;
+    case SL_MSG_ABORT:
+        q = find_query(w, m.u.abort.at.query);
+        if (q != NULL)
+            sl_wattempt__abort(q);
+        break;
+    default:
+        log_warn("WORKER-BAD-MESSAGE", "%s from %s is not for a worker",
+                 sl_message_kind_name(m.kind), from);
+    }
+    sl_arena_free(arena);
+}
+
+static void send_register(sl_worker *w)
+{
+    sl_message m = { .kind = SL_MSG_REGISTER };
+    m.u.reg = (sl_msg_register){ .incarnation = w->incarnation,
+                                 .protocol_version = SL_PROTOCOL_VERSION,
+                                 .slots = w->config.slots,
+                                 .memory_bytes = w->config.memory_bytes,
+                                 .host = "localhost",
+                                 .pid = (int64_t)getpid() };
+    sl_worker__send(w, &m);
+}
+
+/* A driver that came back as another process knows nothing of us and our queries. */
+static void on_peer(void *user, const char *from, uint64_t incarnation)
+{
+    sl_worker *w = (sl_worker *)user;
+    (void)from;
+    (void)incarnation;
+    if (!w->registered)
+        return;
+    w->registered = false;
+    for (sl_wquery *q = w->queries, *next; q != NULL; q = next) {
+        next = q->next;
+        on_undeploy(w, &(sl_msg_undeploy){ q->number });
+    }
+    send_register(w);
+}
+
+static void on_heartbeat(void *user)
+{
+    sl_worker *w = (sl_worker *)user;
+    sl_message m = { .kind = SL_MSG_HEARTBEAT };
+    m.u.heartbeat.incarnation = w->incarnation;
+    m.u.heartbeat.progress = atomic_load_explicit(&w->progress, memory_order_relaxed);
+    m.u.heartbeat.memory_used_bytes = sl_budget_used(&w->budget);
+    for (const sl_wquery *q = w->queries; q != NULL; q = q->next)
+        m.u.heartbeat.tasks_running += q->attempt != NULL;
+    sl_worker__send(w, &m);
+    w->timer = sl_host_timer(
+        w->host, w, sl_host_mono_us(w->host) + w->config.heartbeat_us, on_heartbeat, w);
+}
+
+static void make_lanes(sl_worker *w)
+{
+    w->executors = (sl_lane *)sl_calloc(w->config.slots, sizeof *w->executors);
+    for (uint32_t i = 0; i < w->config.slots; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "executor-%u", i);
+        w->executors[i] = sl_host_lane(w->host, name);
+    }
+    w->state_store = sl_host_lane(w->host, "state-store");
+    w->maintenance = sl_host_lane(w->host, "maintenance");
+}
+
+sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config *config,
+                      sl_worker **ret, sl_error *err)
+{
+    if (config->slots == 0 || config->slots > SL_EXECUTORS_MAX)
+        return sl_fail(err, SL_EINVAL, "a worker needs 1 to %d slots, not %u",
+                       SL_EXECUTORS_MAX, config->slots);
+    sl_worker *w = (sl_worker *)sl_calloc(1, sizeof *w);
+    w->host = host;
+    w->config = *config;
+    w->address = sl_strdup(config->address);
+    w->driver_address = sl_strdup(config->driver_address);
+    w->work_dir = sl_strdup(config->work_dir);
+    w->incarnation = sl_host_rand64(host) | 1;
+    sl_budget_init(&w->budget, NULL, "worker", config->memory_bytes);
+    sl_channel_callbacks callbacks = { on_message, on_peer, w };
+    sl_code code = sl_channel_new(host, network, w->address, w->incarnation, callbacks,
+                                  &w->channel, err);
+    if (code != SL_OK) {
+        sl_worker_free(w);
+        return code;
+    }
+    make_lanes(w);
+    send_register(w);
+    w->timer = sl_host_timer(host, w, sl_host_mono_us(host) + config->heartbeat_us,
+                             on_heartbeat, w);
+    *ret = w;
+    return SL_OK;
+}
+
+void sl_worker_free(sl_worker *w)
+{
+    if (w == NULL)
+        return;
+    for (sl_wquery *q = w->queries; q != NULL; q = q->next)
+        q->closing = true;
+    sl_host_close_owner(w->host, w);
+    while (w->queries != NULL) {
+        sl_wquery *q = w->queries;
+        w->queries = q->next;
+        sl_wattempt__abandon(q);
+        query_free(q);
+    }
+    sl_channel_free(w->channel);
+    if (w->work_dir != NULL && *w->work_dir != '\0')
+        (void)!sl_fs_remove_tree(w->host->fs, w->work_dir, NULL);
+    sl_free(w->executors);
+    sl_free(w->address);
+    sl_free(w->driver_address);
+    sl_free(w->work_dir);
+    sl_free(w);
+}
+
+int64_t sl_worker_memory_used(const sl_worker *w)
+{
+    return sl_budget_used(&w->budget);
+}
+
+int64_t sl_worker_memory_peak(const sl_worker *w)
+{
+    return atomic_load(&w->budget.peak_bytes);
+}

@@ -1,0 +1,48 @@
+/* worker.h - the process half that does the work: reads slices, shuffles, keeps state.
+ *
+ * A state machine on its host's loop thread: messages, timers and finished jobs are its
+ * events; messages and jobs its effects.  Rows are touched on executor lanes only
+ * ("executor-0"..), state is stored on the lane "state-store", snapshots are made on
+ * "maintenance".  State partition p belongs to executor p mod slots: every job that
+ * touches it runs on that lane.
+ *
+ *   DEPLOY -> TASK -> attempt: restore/begin, run tasks, prepare -> store deltas -> DONE
+ *          -> COMMITTED: commit | ABORT: undo            (worker/attempt.c has the
+ * drawing)
+ *
+ * Thread:  loop thread.
+ * Owns:    its channel, deployments, work directory. Borrows: host, network, memory
+ * tables. */
+
+#ifndef SL_WORKER_WORKER_H
+#define SL_WORKER_WORKER_H
+
+#include "base/budget.h"
+#include "base/host.h"
+#include "objects/kv.h"
+#include "transport/link.h"
+
+struct sl_memory_tables;
+
+typedef struct sl_worker_config {
+    const char *address;        /* of its port: "worker-1" */
+    const char *driver_address; /* where to register */
+    uint32_t slots;             /* executors */
+    int64_t memory_bytes;       /* budget; INT64_MAX none */
+    const sl_kv_factory *kv;    /* for local state databases */
+    const char *work_dir; /* of this incarnation; made when needed, removed at free */
+    int64_t heartbeat_us;
+    struct sl_memory_tables *memory; /* tables of this process, may be NULL */
+} sl_worker_config;
+
+typedef struct sl_worker sl_worker;
+
+SL_CHECKED sl_code sl_worker_new(sl_host *host, sl_network *network,
+                                 const sl_worker_config *config, sl_worker **ret,
+                                 sl_error *err);
+/* Waits for running jobs; nothing of it runs afterwards. NULL is fine. */
+void sl_worker_free(sl_worker *w);
+int64_t sl_worker_memory_used(const sl_worker *w);
+int64_t sl_worker_memory_peak(const sl_worker *w);
+
+#endif /* SL_WORKER_WORKER_H */
