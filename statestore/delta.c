@@ -188,8 +188,11 @@ static sl_code next_row(sl_state_delta_reader *r, sl_span *ret_key, sl_span *ret
     key_size &= ~SL_STATE_ROW_REMOVED;
     if (key_size > SL_KEY_BYTES_MAX || (removed && value_size != 0))
         return bad_rows(r, "a row's sizes are wrong", err);
-    *ret_key = sl_read_bytes(&r->body, key_size);
-    *ret_value = sl_read_bytes(&r->body, value_size);
+    /* The spans point into the delta even when empty: a key stands right before its value. */
+    *ret_key = sl_span_of(r->body.data + r->body.at, key_size);
+    (void)sl_read_bytes(&r->body, key_size);
+    *ret_value = sl_span_of(r->body.data + r->body.at, value_size);
+    (void)sl_read_bytes(&r->body, value_size);
     *ret_removed = removed;
     if (r->body.failed || r->body.at > r->section_end)
         return bad_rows(r, "a row does not fit its section", err);

@@ -54,8 +54,9 @@ SL_CHECKED sl_code sl_state_delta_open(sl_span bytes, sl_state_delta_header *ret
 /* ---- rows ---- */
 #define SL_STATE_ROWS_MAX 1024
 
-/* Some rows of one operator, all removals or all not. values point into the source (until
- * rows are copied by their maker), keys.data is a copy. Zero-initialise. */
+/* Some rows of one operator, all removals or all not. values point into the source, keys.data
+ * is a copy. Read from a delta, a value stands right behind its key, also when empty.
+ * Zero-initialise. */
 typedef struct sl_state_rows {
     uint32_t operator_id;
     uint32_t value_width; /* without strings, as the delta's section says; 0 = not said */

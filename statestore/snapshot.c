@@ -159,6 +159,8 @@ sl_code sl_state_db_snapshot(sl_state_db *db, const char *manifest_name,
     (void)!sl_fs_remove_tree(db->home.fs, db->copy_dir, NULL);
     if (code == SL_ECORRUPT)
         (void)!sl_state_db_drop(db, NULL);
+    else if (code != SL_OK)
+        sl_state__db_close(db); /* a failed store is opened anew (rel:L10) */
     return code;
 }
 

@@ -1,7 +1,7 @@
 /* Promises of delta bytes: golden bytes, what is in them, ids equal between attempts, and
  * no harm from bad bytes. */
 
-#include "state_fixture.h"
+#include "tests/unit/statestore/state_fixture.h"
 
 /* The delta of a fixed small batch, byte for byte as version 1 writes it: docs/formats/
  * delta.md. If this fails the format changed: checkpoints in the field cannot be read. */

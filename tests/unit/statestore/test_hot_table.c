@@ -1,7 +1,7 @@
 /* Promises of hot tables: undo, commit, removal, strings, order of expiry, budget; and a
  * random walk against a plain model. */
 
-#include "state_fixture.h"
+#include "tests/unit/statestore/state_fixture.h"
 
 static void upsert__a_new_slot_is_zeroed_and_marked_new_once(void **state)
 {
