@@ -28,6 +28,8 @@ size_t sl_column__value_bytes(const sl_type *type, uint32_t rows)
 void sl_column_ref(const sl_column *c, sl_column *ret)
 {
     sl_column copy = *c;
+    copy.buffers = NULL; /* an empty array may still be memory of c's own */
+    copy.children = NULL;
     if (c->buffer_count != 0) {
         copy.buffers = sl_alloc(c->buffer_count * sizeof *copy.buffers);
         for (uint32_t i = 0; i < c->buffer_count; i++)
