@@ -12,9 +12,9 @@
  * is told from loss by opening read-only with the tail tolerated and asking the
  * witnesses: journal-head, sink manifests, segments, and those of the caller.  If
  * anything names a batch past the last commit found, or offsets M stand without commit
- * M-1, the journal is refused with SL_ECORRUPT naming file and batch, and nothing on disk
- * is changed.  The witnesses are asked as well when the store opened clean: a log cut at
- * a record's end looks clean.
+ * M-1, the journal is refused with SL_ECORRUPT naming file and batch; a damaged log is
+ * left as it was found.  The witnesses are asked as well when the store opened clean: a
+ * log cut at a record's end looks clean.
  *
  * Owns:       the store.     Borrows: fs, factory.
  * Thread:     one at a time (a driver's journal lane); all calls may block.
