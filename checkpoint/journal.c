@@ -286,7 +286,7 @@ static sl_code check_next(const sl_journal *j, const char *what, int64_t batch,
 }
 
 static sl_code check_offsets(const sl_journal *j, const sl_offsets_record *record,
-                             const sl_seen_entry *seen, size_t seen_count, sl_error *err)
+                             const sl_journal_seen *seen, size_t seen_count, sl_error *err)
 {
     SL_TRY(check_writable(j, err));
     SL_TRY(check_epoch(j, record->epoch, err));
@@ -304,7 +304,7 @@ static sl_code check_offsets(const sl_journal *j, const sl_offsets_record *recor
     return SL_OK;
 }
 
-static void put_seen(struct batch *b, const sl_journal *j, const sl_seen_entry *seen,
+static void put_seen(struct batch *b, const sl_journal *j, const sl_journal_seen *seen,
                      size_t count)
 {
     sl_bytes key = { 0 }, payload = { 0 };
@@ -315,6 +315,7 @@ static void put_seen(struct batch *b, const sl_journal *j, const sl_seen_entry *
         sl_bytes_i64(&payload, seen[i].batch);
         sl_bytes_i64(&payload, seen[i].mtime_us);
         sl_bytes_i64(&payload, seen[i].size_bytes);
+        sl_bytes_blob(&payload, seen[i].value);
         batch_put(b, j, sl_bytes_cstr(&key), SL_FRAME__SEEN, sl_bytes_span(&payload));
     }
     sl_bytes_deinit(&key);
@@ -359,7 +360,7 @@ static sl_code put_commit(struct batch *b, const sl_journal *j,
 }
 
 sl_code sl_journal_put_offsets(sl_journal *j, const sl_offsets_record *record,
-                               const sl_seen_entry *seen, size_t seen_count, bool sync,
+                               const sl_journal_seen *seen, size_t seen_count, bool sync,
                                sl_error *err)
 {
     SL_TRY(check_offsets(j, record, seen, seen_count, err));
@@ -417,7 +418,7 @@ sl_code sl_journal_put_commit(sl_journal *j, const sl_commit_record *record, boo
 }
 
 sl_code sl_journal_put_batch(sl_journal *j, const sl_offsets_record *offsets,
-                             const sl_seen_entry *seen, size_t seen_count,
+                             const sl_journal_seen *seen, size_t seen_count,
                              const sl_commit_record *commit, bool sync, sl_error *err)
 {
     SL_TRY(check_offsets(j, offsets, seen, seen_count, err));

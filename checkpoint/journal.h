@@ -81,17 +81,18 @@ SL_CHECKED sl_code sl_journal_claim_epoch(sl_journal *j, const char *claimant,
                                           sl_error *err);
 
 /* A planned input file; entered in the same atomic write as the offsets that plan it. */
-typedef struct sl_seen_entry {
+typedef struct sl_journal_seen {
     const char *source; /* id without '/' */
     const char *path;
     int64_t batch;    /* that planned it */
     int64_t mtime_us; /* of the file: the maxFileAge horizon goes by it */
     int64_t size_bytes;
-} sl_seen_entry;
+    sl_span value; /* the connector's own */
+} sl_journal_seen;
 
 /* record->batch must be last_commit + 1. */
 SL_CHECKED sl_code sl_journal_put_offsets(sl_journal *j, const sl_offsets_record *record,
-                                          const sl_seen_entry *seen, size_t seen_count,
+                                          const sl_journal_seen *seen, size_t seen_count,
                                           bool sync, sl_error *err);
 /* The commit point when sync is true. Its offsets must stand, and its epoch be the
  * claimed one if this journal claimed. */
@@ -99,7 +100,7 @@ SL_CHECKED sl_code sl_journal_put_commit(sl_journal *j, const sl_commit_record *
                                          bool sync, sl_error *err);
 /* Offsets, seen entries and commit of one batch in one atomic write. */
 SL_CHECKED sl_code sl_journal_put_batch(sl_journal *j, const sl_offsets_record *offsets,
-                                        const sl_seen_entry *seen, size_t seen_count,
+                                        const sl_journal_seen *seen, size_t seen_count,
                                         const sl_commit_record *commit, bool sync,
                                         sl_error *err);
 
@@ -118,7 +119,7 @@ sl_hash128 sl_journal_head_hash(const sl_journal *j);
 
 /* Each seen file of a source in order of path; entries are borrowed for the call; return
  * false to end early. */
-typedef bool (*sl_seen_fn)(void *user, const sl_seen_entry *entry);
+typedef bool (*sl_seen_fn)(void *user, const sl_journal_seen *entry);
 SL_CHECKED sl_code sl_journal_each_seen(sl_journal *j, const char *source, sl_seen_fn fn,
                                         void *user, sl_error *err);
 /* Forget seen files older than the horizon (mtime_us < before_us). The only way a seen

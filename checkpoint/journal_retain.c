@@ -149,11 +149,12 @@ static bool take_seen(void *user, sl_span key, sl_span value)
     if (w->code != SL_OK)
         return false;
     sl_reader r = sl_reader_of(payload);
-    sl_seen_entry entry = { .source = w->source,
+    sl_journal_seen entry = { .source = w->source,
                             .path = sl_bytes_cstr(&w->key) + w->prefix_chars };
     entry.batch = sl_read_i64(&r);
     entry.mtime_us = sl_read_i64(&r);
     entry.size_bytes = sl_read_i64(&r);
+    entry.value = sl_read_blob(&r);
     if (!sl_reader_done(&r)) {
         w->code = sl_fail(&w->why, SL_ECORRUPT, "%s: record %s does not decode",
                           w->j->path, sl_bytes_cstr(&w->key));
@@ -190,7 +191,7 @@ struct forget {
     size_t count, capacity;
 };
 
-static bool collect_old(void *user, const sl_seen_entry *entry)
+static bool collect_old(void *user, const sl_journal_seen *entry)
 {
     struct forget *f = user;
     if (entry->mtime_us >= f->before_us)

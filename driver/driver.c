@@ -1,0 +1,294 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "driver/driver_private.h"
+
+static const sl_option_def option_defs[] = {
+#define O(name, type, default_text, unit, alias, min, max, meaning)                      \
+    { name, SL_OPTION_##type, default_text, unit, alias, min, max, meaning },
+#include "driver/options.def"
+#undef O
+};
+
+void sl_driver_register_options(void)
+{
+    sl_options_register(option_defs, sizeof option_defs / sizeof *option_defs);
+}
+
+sl_code sl_driver__send(sl_driver *d, const char *to, const sl_message *m, sl_error *err)
+{
+    sl_bytes frame = { 0 };
+    sl_message_encode(m, &frame);
+    sl_code code = sl_channel_send(d->channel, to, sl_bytes_span(&frame), err);
+    sl_bytes_deinit(&frame);
+    return code;
+}
+
+/* ---- workers ---- */
+
+static sl_dworker *find_worker(sl_driver *d, const char *address)
+{
+    for (sl_dworker *w = d->workers; w != NULL; w = w->next)
+        if (strcmp(w->address, address) == 0)
+            return w;
+    return NULL;
+}
+
+static void lose_worker(sl_driver *d, sl_dworker *w)
+{
+    sl_dworker **at = &d->workers;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    for (sl_dispatch *x = d->dispatches, *next; x != NULL; x = next) {
+        next = sl_dispatch_next(x);
+        sl_dispatch_on_worker_lost(x, w);
+    }
+    sl_free(w->address);
+    sl_free(w);
+}
+
+static void on_register(sl_driver *d, const char *from, uint64_t incarnation,
+                        const sl_msg_register *m)
+{
+    sl_dworker *w = find_worker(d, from);
+    if (w != NULL && w->incarnation == incarnation)
+        return;
+    if (w != NULL)
+        lose_worker(d, w);
+    w = (sl_dworker *)sl_calloc(1, sizeof *w);
+    w->address = sl_strdup(from);
+    w->incarnation = incarnation;
+    w->slots = m->slots;
+    w->heard_us = sl_host_mono_us(d->host);
+    sl_dworker **at = &d->workers;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = w;
+    w->number = at == &d->workers ? 0 : 1;
+    sl_message answer = { .kind = SL_MSG_REGISTERED };
+    answer.u.registered = (sl_msg_registered){ w->number, w->address };
+    sl_error err;
+    if (sl_driver__send(d, from, &answer, &err) != SL_OK)
+        log_warn("DRIVER-SEND", "%s", err.text);
+    for (sl_dispatch *x = d->dispatches; x != NULL; x = sl_dispatch_next(x))
+        sl_dispatch_on_worker(x);
+}
+
+static void on_heartbeat(sl_driver *d, const char *from, const sl_msg_heartbeat *m)
+{
+    sl_dworker *w = find_worker(d, from);
+    if (w == NULL)
+        return;
+    w->heard_us = sl_host_mono_us(d->host);
+    w->memory_used_bytes = m->memory_used_bytes;
+    w->progress = m->progress;
+}
+
+static uint64_t query_of(const sl_message *m)
+{
+    switch (m->kind) {
+    case SL_MSG_RESULT:
+        return m->u.result.at.query;
+    case SL_MSG_DONE:
+        return m->u.done.at.query;
+    case SL_MSG_FAILED:
+        return m->u.failed.at.query;
+    case SL_MSG_SNAPSHOT:
+        return m->u.snapshot.query;
+    default:
+        return 0;
+    }
+}
+
+static void on_message(void *user, const char *from, uint64_t incarnation, sl_span frame)
+{
+    sl_driver *d = (sl_driver *)user;
+    sl_arena *arena = sl_arena_new();
+    sl_message m;
+    sl_error err;
+    bool kept = false;
+    if (sl_message_decode(frame, arena, &m, &err) != SL_OK) {
+        log_warn("DRIVER-BAD-MESSAGE", "from %s: %s", from, err.text);
+    } else if (m.kind == SL_MSG_REGISTER) {
+        on_register(d, from, incarnation, &m.u.reg);
+    } else if (m.kind == SL_MSG_HEARTBEAT) {
+        on_heartbeat(d, from, &m.u.heartbeat);
+    } else {
+        uint64_t number = query_of(&m);
+        for (sl_dispatch *x = d->dispatches; x != NULL; x = sl_dispatch_next(x)) {
+            if (sl_dispatch_number(x) != number)
+                continue;
+            sl_dispatch_on_message(x, &m, arena, &kept);
+            break;
+        }
+    }
+    if (!kept)
+        sl_arena_free(arena);
+}
+
+static void on_peer(void *user, const char *from, uint64_t incarnation)
+{
+    sl_driver *d = (sl_driver *)user;
+    sl_dworker *w = find_worker(d, from);
+    if (w != NULL && w->incarnation != incarnation)
+        lose_worker(d, w);
+}
+
+uint32_t sl_driver__slots(const sl_driver *d)
+{
+    uint32_t slots = 0;
+    for (const sl_dworker *w = d->workers; w != NULL; w = w->next)
+        slots += w->slots;
+    return slots;
+}
+
+/* ---- lanes of streams ---- */
+
+sl_lane sl_driver__lane_take(sl_driver *d)
+{
+    if (d->free_lane_count > 0)
+        return d->free_lanes[--d->free_lane_count];
+    char name[32];
+    snprintf(name, sizeof name, "stream-%u", d->lanes_made++);
+    return sl_host_lane(d->host, name);
+}
+
+void sl_driver__lane_give(sl_driver *d, sl_lane lane)
+{
+    if (d->free_lane_count < sizeof d->free_lanes / sizeof *d->free_lanes)
+        d->free_lanes[d->free_lane_count++] = lane;
+}
+
+/* ---- life ---- */
+
+sl_code sl_driver_new(sl_host *host, sl_network *network, const sl_driver_config *config,
+                      sl_driver **ret, sl_error *err)
+{
+    sl_driver *d = (sl_driver *)sl_calloc(1, sizeof *d);
+    d->host = host;
+    d->config = *config;
+    d->address = sl_strdup(config->address);
+    d->temp_dir = sl_strdup(config->temp_dir);
+    d->incarnation = sl_host_rand64(host) | 1;
+    d->next_run = 1;
+    d->planner = sl_host_lane(host, "planner");
+    sl_channel_callbacks callbacks = { on_message, on_peer, d };
+    sl_code code = sl_channel_new(host, network, d->address, d->incarnation, callbacks,
+                                  &d->channel, err);
+    if (code != SL_OK) {
+        sl_driver_free(d);
+        return code;
+    }
+    *ret = d;
+    return SL_OK;
+}
+
+void sl_driver_free(sl_driver *d)
+{
+    if (d == NULL)
+        return;
+    sl_host_close_owner(d->host, d);
+    while (d->sessions != NULL)
+        sl_session_free(d->sessions);
+    while (d->streams != NULL) {
+        sl_stream *s = d->streams;
+        d->streams = sl_stream_next(s);
+        sl_stream_free(s);
+    }
+    while (d->dispatches != NULL)
+        sl_dispatch_free(d->dispatches);
+    sl_channel_free(d->channel);
+    while (d->workers != NULL) {
+        sl_dworker *w = d->workers;
+        d->workers = w->next;
+        sl_free(w->address);
+        sl_free(w);
+    }
+    if (d->temp_dir != NULL && d->temp_count > 0)
+        (void)!sl_fs_remove_tree(d->host->fs, d->temp_dir, NULL);
+    sl_free(d->address);
+    sl_free(d->temp_dir);
+    sl_free(d);
+}
+
+/* ---- queries as callers see them ---- */
+
+static sl_stream *stream_at(const sl_driver *d, uint32_t i)
+{
+    sl_stream *s = d->streams;
+    while (i-- > 0 && s != NULL)
+        s = sl_stream_next(s);
+    SL_ASSERT(s != NULL);
+    return s;
+}
+
+uint32_t sl_driver_query_count(const sl_driver *d)
+{
+    uint32_t n = 0;
+    for (const sl_stream *s = d->streams; s != NULL; s = sl_stream_next(s))
+        n++;
+    return n;
+}
+
+void sl_driver_query_info(const sl_driver *d, uint32_t i, sl_query_info *ret)
+{
+    sl_stream_info(stream_at(d, i), ret);
+}
+
+/* The newest one wins: a name may be used again once its query is over. */
+int32_t sl_driver_query_find(const sl_driver *d, const char *name_or_id)
+{
+    int32_t found = -1;
+    int32_t i = 0;
+    for (const sl_stream *s = d->streams; s != NULL; s = sl_stream_next(s), i++) {
+        sl_query_info info;
+        sl_stream_info(s, &info);
+        if (strcmp(info.name, name_or_id) == 0 || strcmp(info.id, name_or_id) == 0 ||
+            strcmp(info.run_id, name_or_id) == 0)
+            found = i;
+    }
+    return found;
+}
+
+uint32_t sl_driver_queries_active(const sl_driver *d)
+{
+    uint32_t n = 0;
+    for (const sl_stream *s = d->streams; s != NULL; s = sl_stream_next(s))
+        n += !sl_stream_is_over(s);
+    return n;
+}
+
+uint32_t sl_driver_query_progress(const sl_driver *d, uint32_t i, const char *const **ret)
+{
+    return sl_stream_progress(stream_at(d, i), ret);
+}
+
+void sl_driver_query_stop(sl_driver *d, uint32_t i, bool abandon)
+{
+    sl_stream_stop(stream_at(d, i), abandon);
+}
+
+void sl_driver_stop(sl_driver *d, bool abandon)
+{
+    for (sl_stream *s = d->streams; s != NULL; s = sl_stream_next(s))
+        sl_stream_stop(s, abandon);
+}
+
+void sl_driver_set_listener(sl_driver *d, sl_query_listener listener, void *user)
+{
+    d->listener = listener;
+    d->listener_user = user;
+}
+
+void sl_driver__event(sl_driver *d, sl_query_event_kind kind, const sl_stream *s)
+{
+    if (d->listener == NULL)
+        return;
+    sl_query_info info;
+    sl_stream_info(s, &info);
+    d->listener(d->listener_user, kind, &info);
+}

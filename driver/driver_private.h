@@ -1,0 +1,153 @@
+/* driver_private.h - what the driver's files share. */
+
+#ifndef SL_DRIVER_DRIVER_PRIVATE_H
+#define SL_DRIVER_DRIVER_PRIVATE_H
+
+#include "driver/driver.h"
+#include "engine/plan/physical.h"
+#include "engine/plan/table_info.h"
+#include "proto/messages.h"
+#include "transport/channel.h"
+
+typedef struct sl_dispatch sl_dispatch;
+typedef struct sl_stream sl_stream;
+
+/* A worker that registered. */
+typedef struct sl_dworker {
+    struct sl_dworker *next;
+    char *address;
+    uint64_t incarnation;
+    uint32_t number, slots;
+    int64_t heard_us, memory_used_bytes;
+    uint64_t progress;
+} sl_dworker;
+
+struct sl_driver {
+    sl_host *host;
+    sl_channel *channel;
+    sl_driver_config config;
+    char *address, *temp_dir;
+    uint64_t incarnation, next_run;
+    sl_dworker *workers;
+    sl_dispatch *dispatches; /* that a worker may answer */
+    sl_stream *streams;      /* in order of start; also ended ones */
+    sl_session *sessions;
+    sl_lane planner;
+    uint32_t lanes_made;
+    sl_lane free_lanes[64]; /* of ended streams, used again */
+    uint32_t free_lane_count;
+    sl_query_listener listener;
+    void *listener_user;
+    uint32_t temp_count;
+};
+
+/* ---- dispatch.c: one plan on the workers, one try of one batch at a time ---- */
+
+typedef struct sl_batch_spec {
+    int64_t batch;
+    uint64_t epoch;
+    uint32_t attempt;
+    int64_t batch_time_us;
+    uint64_t seed;
+    int64_t late_us,
+        evict_us; /* of every state operator: watermarks pass through unchanged */
+    uint32_t source_count;
+    const sl_span *const *slices; /* per source */
+    const uint32_t *slice_counts;
+    uint32_t partition_count; /* of TASK */
+    const sl_msg_partition *partitions;
+    bool inline_output;
+} sl_batch_spec;
+
+typedef struct sl_batch_result {
+    sl_code code; /* SL_OK: `done` is meaningful */
+    bool state_missing;
+    sl_error error;
+    const sl_msg_done *done; /* borrowed until the dispatch's next start or free */
+    sl_chunk *
+        *chunks; /* result rows in order, without the hidden key; borrowed likewise */
+    uint32_t chunk_count;
+} sl_batch_result;
+
+typedef void (*sl_dispatch_fn)(void *user, const sl_batch_result *result);
+
+typedef struct sl_dispatch_config {
+    const sl_physical_plan *plan;      /* borrowed */
+    const char *query_id, *checkpoint; /* "" for SELECT */
+    uint64_t query_hash;
+    uint32_t partitions;
+    const sl_options *options;
+} sl_dispatch_config;
+
+sl_dispatch *sl_dispatch_new(sl_driver *d, const sl_dispatch_config *config);
+void sl_dispatch_free(sl_dispatch *x); /* UNDEPLOY; abandons what runs; NULL is fine */
+/* on_result is called once, later; not at all after cancel or free. */
+void sl_dispatch_start(sl_dispatch *x, const sl_batch_spec *spec,
+                       sl_dispatch_fn on_result, void *user);
+void sl_dispatch_cancel(sl_dispatch *x);
+/* Commit what DONE said: the workers make it their base. */
+void sl_dispatch_committed(sl_dispatch *x);
+/* From driver.c: a message of a worker about this dispatch. */
+void sl_dispatch_on_message(sl_dispatch *x, const sl_message *m, sl_arena *arena,
+                            bool *ret_kept);
+void sl_dispatch_on_worker_lost(sl_dispatch *x, const sl_dworker *w);
+void sl_dispatch_on_worker(sl_dispatch *x);
+sl_dispatch *sl_dispatch_next(sl_dispatch *x);
+uint64_t sl_dispatch_number(const sl_dispatch *x);
+/* A snapshot a worker made: kept until asked for. */
+typedef void (*sl_snapshot_fn)(void *user, const sl_msg_snapshot *s);
+void sl_dispatch_set_snapshot_fn(sl_dispatch *x, sl_snapshot_fn fn, void *user);
+
+/* ---- driver.c ---- */
+SL_CHECKED sl_code sl_driver__send(sl_driver *d, const char *to, const sl_message *m,
+                                   sl_error *err);
+sl_lane sl_driver__lane_take(sl_driver *d);
+void sl_driver__lane_give(sl_driver *d, sl_lane lane);
+uint32_t sl_driver__slots(const sl_driver *d);
+void sl_driver__event(sl_driver *d, sl_query_event_kind kind, const sl_stream *s);
+
+/* ---- catalog.c: tables and views of a session; used on the planner lane ---- */
+typedef struct sl_tables sl_tables;
+sl_tables *sl_tables_new(sl_host *host, struct sl_memory_tables *memory);
+void sl_tables_free(sl_tables *t);
+/* Copies the statement's parts. SL_EEXISTS with TABLE_OR_VIEW_ALREADY_EXISTS. */
+SL_CHECKED sl_code sl_tables_create(sl_tables *t, const sl_statement *s, sl_error *err);
+SL_CHECKED sl_code sl_tables_drop(sl_tables *t, const sl_statement *s, sl_error *err);
+void sl_tables_catalog(sl_tables *t, const sl_options *options, const sl_time_zone *zone,
+                       sl_arena *arena, sl_catalog *ret);
+uint32_t sl_tables_count(const sl_tables *t);
+const char *sl_tables_name(const sl_tables *t, uint32_t i);
+bool sl_tables_is_view(const sl_tables *t, uint32_t i);
+/* What a streaming query's INTO names: a table's connector and options, or NULL. */
+const sl_table_info *sl_tables_find(const sl_tables *t, const char *name);
+
+/* ---- stream.c and friends: a streaming query ---- */
+typedef struct sl_stream_request {
+    const char *name, *sql;       /* copied */
+    const sl_physical_plan *plan; /* taken */
+    const char *checkpoint;       /* "" temporary */
+    const char *sink;
+    sl_trigger_kind trigger;
+    int64_t trigger_us;
+    const sl_options *options; /* copied */
+    const sl_time_zone *zone;
+} sl_stream_request;
+
+typedef void (*sl_stream_started_fn)(void *user, sl_stream *s, const sl_error *err);
+
+/* Opens the checkpoint on the stream's lane, recovers, then runs. on_started: opened, or
+ * failed. SL_EEXISTS if a query of that name is active. */
+SL_CHECKED sl_code sl_stream_start(sl_driver *d, sl_stream_request *request,
+                                   sl_stream_started_fn on_started, void *user,
+                                   sl_stream **ret, sl_error *err);
+void sl_stream_free(sl_stream *s);
+void sl_stream_stop(sl_stream *s, bool abandon);
+bool sl_stream_is_over(const sl_stream *s);
+void sl_stream_info(const sl_stream *s, sl_query_info *ret);
+uint32_t sl_stream_progress(const sl_stream *s, const char *const **ret);
+sl_stream *sl_stream_next(const sl_stream *s);
+/* fn(user) once, when the query is over (at once if it is). */
+void sl_stream_on_end(sl_stream *s, void (*fn)(void *user), void *user);
+void sl_stream_forget_end(sl_stream *s, void *user);
+
+#endif /* SL_DRIVER_DRIVER_PRIVATE_H */
