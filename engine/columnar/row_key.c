@@ -3,8 +3,8 @@
  * 1] is where the next byte of key i goes, so after the last column it is the end of key
  * i and the array is what sl_key_batch wants.
  *
- * Each loop exists in two shapes made from one inline body: dense (no selection, no null)
- * with the arguments known to be NULL, and general. */
+ * Each loop exists in three shapes made from one inline body: dense (no selection, no
+ * null) and selected (no null), with arguments known to be NULL, and general. */
 #include "engine/columnar/row_key.h"
 
 #include "base/alloc.h"
@@ -24,6 +24,16 @@ typedef struct lanes {
 INLINE uint32_t lane(const uint16_t *numbers, uint32_t i)
 {
     return numbers != NULL ? numbers[i] : i;
+}
+
+/* Which of a loop's bodies fits. */
+typedef enum shape { DENSE, SELECTED, GENERAL } shape;
+
+static shape shape_of(const sl_column *c, const lanes *in)
+{
+    if (c->validity != NULL || in->slots != NULL)
+        return GENERAL;
+    return in->rows == NULL ? DENSE : SELECTED;
 }
 
 /* What stands for column c in the key: itself, or a window's start (windows of one column
@@ -186,10 +196,14 @@ static sl_code size_column(const sl_column *c, const lanes *in, uint32_t *sizes,
         return sl_column__unsupported(c->type, err);
 
     uint32_t largest;
+    shape s = shape_of(c, in);
     if (sl_type_width(c->type) != sizeof(sl_string_view))
         largest = size_fixed(c, sl_row_key__width(c->type), in, sizes);
-    else if (c->validity == NULL && in->rows == NULL && in->slots == NULL)
+    else if (s == DENSE)
         largest = size_strings(sl_column_strings(c), NULL, NULL, NULL, in->count, sizes);
+    else if (s == SELECTED)
+        largest =
+            size_strings(sl_column_strings(c), NULL, in->rows, NULL, in->count, sizes);
     else
         largest = size_strings(sl_column_strings(c), c->validity, in->rows, in->slots,
                                in->count, sizes);
@@ -287,8 +301,12 @@ INLINE void put_column(sl_type_id id, uint32_t width, const void *values,
 /* One loop per physical type and shape; id stands for all types stored alike. */
 #define PUT_COLUMN(id, width)                                                            \
     do {                                                                                 \
-        if (c->validity == NULL && in->rows == NULL && in->slots == NULL)                \
+        shape s = shape_of(c, in);                                                       \
+        if (s == DENSE)                                                                  \
             put_column(id, width, c->values, NULL, NULL, NULL, in->count, data,          \
+                       cursors);                                                         \
+        else if (s == SELECTED)                                                          \
+            put_column(id, width, c->values, NULL, in->rows, NULL, in->count, data,      \
                        cursors);                                                         \
         else                                                                             \
             put_column(id, width, c->values, c->validity, in->rows, in->slots,           \
@@ -363,8 +381,11 @@ static void write_strings(const sl_column *c, const lanes *in, uint8_t *data,
                           uint32_t *cursors)
 {
     const sl_string_view *views = sl_column_strings(c);
-    if (c->validity == NULL && in->rows == NULL && in->slots == NULL)
+    shape s = shape_of(c, in);
+    if (s == DENSE)
         put_strings(views, NULL, NULL, NULL, in->count, data, cursors);
+    else if (s == SELECTED)
+        put_strings(views, NULL, in->rows, NULL, in->count, data, cursors);
     else
         put_strings(views, c->validity, in->rows, in->slots, in->count, data, cursors);
 }

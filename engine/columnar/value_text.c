@@ -24,8 +24,8 @@ static int64_t integer_at(const sl_column *c, uint32_t row)
     }
 }
 
-/* Float.toString: the fewest digits that read back as the same float, plain between
- * 10^-3 and 10^7, else with E. */
+/* Float.toString: the fewest digits, two at least, that read back as the same float;
+ * plain between 10^-3 and 10^7, else with E. */
 static void float_java(float v, char ret_text[32])
 {
     if (isnan(v) || isinf(v) || v == 0.0f) {
@@ -33,7 +33,7 @@ static void float_java(float v, char ret_text[32])
         return;
     }
     char scientific[32];
-    int digits = 0;
+    int digits = 1; /* after the first */
     do
         snprintf(scientific, sizeof scientific, "%.*e", digits, (double)fabsf(v));
     while (strtof(scientific, NULL) != fabsf(v) && ++digits < 9);
@@ -43,6 +43,8 @@ static void float_java(float v, char ret_text[32])
     for (const char *p = scientific; *p != 'e'; p++)
         if (*p != '.')
             figures[count++] = *p;
+    if (count == 2 && figures[1] == '0')
+        figures[--count] = '\0';
     int exponent = atoi(strchr(scientific, 'e') + 1);
     const char *sign = v < 0 ? "-" : "";
     if (exponent < -3 || exponent >= 7)
