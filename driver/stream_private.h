@@ -1,0 +1,151 @@
+/* stream_private.h - one streaming query, and what its files share.
+ *
+ *   STARTING --> WAITING <--> PLANNING --> RUNNING --> COMMITTING --> WAITING
+ *       |           |            |          |  ^           |
+ *       |           |            |          v  |           |
+ *       |           |            |        RETRYING <-------+
+ *       +-----------+------------+----------+--------------+--> STOPPED | FAILED
+ *
+ * stream.c has the table of moves, triggers and the end; stream_open.c recovery;
+ * microbatch.c the batch; progress.c the reports.  At most one job runs at a time, on the
+ * stream's own lane: what a job reads or writes the loop thread leaves alone until its
+ * done(). */
+
+#ifndef SL_DRIVER_STREAM_PRIVATE_H
+#define SL_DRIVER_STREAM_PRIVATE_H
+
+#include "checkpoint/journal.h"
+#include "checkpoint/manifest.h"
+#include "checkpoint/query_file.h"
+#include "connectors/sink_commit.h"
+#include "connectors/source_plan.h"
+#include "driver/driver_private.h"
+#include "driver/watermark.h"
+
+#define SL_STREAM_END_LISTENERS_MAX 16
+
+/* When parts of a batch happened, for progress: microseconds they took. */
+typedef struct sl_batch_times {
+    int64_t trigger_us; /* wall, start */
+    int64_t start_us;   /* mono */
+    int64_t latest_offset_us, wal_commit_us, add_batch_us, commit_us;
+} sl_batch_times;
+
+struct sl_stream {
+    sl_driver *driver;
+    sl_stream *next;
+    char *name, *sql, *checkpoint, *sink_name;
+    char query_id[SL_QUERY_ID_CHARS + 1], run_id[SL_QUERY_ID_CHARS + 1];
+    uint64_t query_hash;
+    sl_physical_plan *plan; /* owned */
+    sl_trigger_kind trigger;
+    int64_t trigger_us;
+    sl_options *options;
+    const sl_time_zone *zone;
+    bool is_temporary;
+    sl_query_state state;
+    char message[256];
+    bool data_available;
+    bool stop_wanted, abandon_wanted, started;
+    sl_error error; /* FAILED */
+    sl_stream_started_fn on_started;
+    void *started_user;
+    struct {
+        void (*fn)(void *user);
+        void *user;
+    } ends[SL_STREAM_END_LISTENERS_MAX];
+    uint32_t end_count;
+
+    sl_lane lane;
+    sl_job job;
+    bool job_running;
+    sl_code job_code;
+    sl_error job_error;
+    void (*after)(sl_stream *s); /* when the job is done and nothing is to stop */
+    sl_timer_ref timer;
+
+    /* opened on the lane */
+    sl_file *lock;
+    sl_journal *journal;
+    sl_manifest *manifest;
+    const sl_sink_class *sink_class;
+    sl_sink_caps sink_caps;
+    sl_sink *sink;
+    sl_source **sources; /* plan->source_count */
+    bool *source_is_replayable;
+    bool reopening; /* not the first open */
+    uint64_t epoch;
+    uint32_t partition_count;
+    sl_group_range *ranges;
+
+    /* what the last commit says */
+    int64_t last_batch;
+    sl_watermark watermark;
+    int64_t last_used_watermark_us; /* of the last executed batch */
+    bool watermark_moved;           /* a no-data batch is due (spark:A8) */
+    sl_arena *state_arena;
+    sl_state_record *states; /* partition_count, or NULL without state */
+    sl_msg_snapshot
+        *snapshots; /* by partition: made since, not committed; manifest NULL = none */
+
+    /* the recipe sent with the next TASK */
+    bool recipe_wanted;
+    sl_arena *recipe_arena;
+    sl_msg_partition *partitions;
+
+    /* the batch */
+    sl_arena *batch_arena;
+    bool has_pending; /* offsets stand in the journal: run, do not plan */
+    bool frozen, single_done;
+    sl_offsets_record offsets;
+    sl_source_batch *planned; /* per source; NULL for a recovered one */
+    bool nothing_to_do;
+    uint32_t attempt;
+    uint32_t tries;
+    sl_dispatch *dispatch;
+    const sl_batch_result *result;
+    sl_commit_record commit;
+    const sl_staged_file *files;
+    uint32_t file_count;
+    sl_batch_times times;
+    int64_t previous_trigger_us; /* wall, of the trigger before; 0 none */
+    uint32_t publish_tries;
+    uint64_t batches_since_clean_up;
+
+    /* reports */
+    char **progress;
+    uint32_t progress_count, progress_max;
+    int64_t last_idle_report_us;
+};
+
+/* stream.c */
+void sl_stream__move(sl_stream *s, sl_query_state to);
+void sl_stream__say(sl_stream *s, const char *message);
+/* Run fn on the lane, then after(s) on the loop, unless the stream is to end. */
+void sl_stream__job(sl_stream *s, const char *name, void (*run)(sl_job *job),
+                    void (*after)(sl_stream *s));
+static inline sl_stream *sl_stream__of(sl_job *job)
+{
+    return (sl_stream *)(void *)((char *)job - offsetof(sl_stream, job));
+}
+void sl_stream__fail(sl_stream *s, const sl_error *err);
+void sl_stream__finish(sl_stream *s); /* end now: close, then STOPPED */
+void sl_stream__wait(sl_stream *s); /* a batch is over, or there was none: next trigger */
+void sl_stream__failpoint(void *user, const char *name);
+sl_source_env sl_stream__source_env(sl_stream *s);
+
+/* stream_open.c: lane jobs */
+void sl_stream__open_run(sl_job *job);
+void sl_stream__recipe_run(sl_job *job);
+void sl_stream__close(sl_stream *s); /* blocking; everything opened on the lane */
+
+/* microbatch.c */
+void sl_stream__begin_batch(sl_stream *s); /* trigger fired */
+SL_CHECKED sl_code sl_stream__publish(sl_stream *s, const sl_commit_record *commit,
+                                      bool replay, sl_error *err);
+
+/* progress.c */
+void sl_stream__report(sl_stream *s);
+void sl_stream__report_idle(sl_stream *s);
+
+#endif /* SL_DRIVER_STREAM_PRIVATE_H */
