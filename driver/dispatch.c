@@ -224,7 +224,7 @@ void sl_dispatch_start(sl_dispatch *x, const sl_batch_spec *spec,
 
 void sl_dispatch_cancel(sl_dispatch *x)
 {
-    if (!x->running)
+    if (x == NULL || !x->running)
         return;
     x->running = false;
     sl_message m = { .kind = SL_MSG_ABORT, .u.abort = { x->at } };

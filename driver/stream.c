@@ -141,7 +141,6 @@ static void end_now(sl_stream *s)
     sl_host_timer_cancel(s->driver->host, s->timer);
     sl_dispatch_free(s->dispatch);
     s->dispatch = NULL;
-    s->result = NULL;
     s->job_running = true;
     s->job = (sl_job){
         .name = "close-query", .run = close_run, .done = close_done, .owner = s->driver

@@ -103,7 +103,7 @@ struct sl_stream {
     uint32_t attempt;
     uint32_t tries;
     sl_dispatch *dispatch;
-    const sl_batch_result *result;
+    sl_batch_result result; /* of the last attempt that ended well */
     sl_commit_record commit;
     const sl_staged_file *files;
     uint32_t file_count;

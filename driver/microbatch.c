@@ -1,0 +1,671 @@
+/* One batch, N, of one query.  The order is the promise (design.md section 4):
+ *
+ *   1 trigger                     sl_stream__begin_batch
+ *   2 latest offsets, slices      plan_run
+ *   3 offsets/N in the journal    plan_run        synced unless nothing shows before the
+ * commit 4-7 TASK .. DONE              dispatch.c, the workers 8 class D sinks write
+ * commit_run 9 commits/N, synced           commit_run      the one commit point 11
+ * COMMITTED to the workers    committed 10 class A output published    publish_run before
+ * offsets/N+1 may be committed 12 progress, clean-up          after_publish
+ *
+ * A failure between 4 and 9 abandons the attempt; the batch runs again from version N-1
+ * on the same offsets, with the next attempt number. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "checkpoint/reachability.h"
+#include "driver/stream_private.h"
+
+#define CLEAN_UP_EVERY 64u
+#define SWEEP_GRACE_US INT64_C(3600000000)
+
+static void run_attempt(sl_stream *s);
+static void submit_publish(sl_stream *s);
+
+static sl_host *host_of(const sl_stream *s)
+{
+    return s->driver->host;
+}
+
+/* ---- 2, 3: planning ---- */
+
+static bool is_replayable(const sl_stream *s)
+{
+    for (uint32_t i = 0; i < s->plan->source_count; i++)
+        if (!s->source_is_replayable[i])
+            return false;
+    return true;
+}
+
+/* Nothing of N shows before commits/N: then the commit's sync makes its offsets durable
+ * too. */
+static bool offsets_ride_with_commit(const sl_stream *s)
+{
+    return (s->sink_caps.guarantee == SL_SINK_A ||
+            s->sink_caps.guarantee == SL_SINK_NONE) &&
+           is_replayable(s);
+}
+
+static bool no_data_batch_is_due(const sl_stream *s)
+{
+    return s->watermark_moved && s->plan->state_op_count > 0 &&
+           s->plan->mode != SL_OUTPUT_COMPLETE && s->trigger != SL_TRIGGER_ONCE &&
+           sl_options_bool(s->options, "sluice.streaming.noDataBatches");
+}
+
+static uint32_t count_seen(const sl_stream *s)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->plan->source_count; i++)
+        n += s->planned[i].seen_count;
+    return n;
+}
+
+static const sl_journal_seen *collect_seen(sl_stream *s, int64_t batch)
+{
+    sl_journal_seen *seen =
+        SL_ARENA_ARRAY(s->batch_arena, sl_journal_seen, count_seen(s) + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->plan->source_count; i++)
+        for (uint32_t k = 0; k < s->planned[i].seen_count; k++)
+            seen[n++] = (sl_journal_seen){ .source = s->offsets.sources[i].source,
+                                           .path = s->planned[i].seen[k].key,
+                                           .batch = batch,
+                                           .mtime_us = s->offsets.batch_time_us,
+                                           .value = s->planned[i].seen[k].value };
+    return seen;
+}
+
+static void fill_offsets(sl_stream *s, bool has_data)
+{
+    sl_offsets_record *o = &s->offsets;
+    sl_source_offsets *sources =
+        SL_ARENA_ARRAY(s->batch_arena, sl_source_offsets, s->plan->source_count + 1);
+    for (uint32_t i = 0; i < s->plan->source_count; i++) {
+        const sl_source_batch *b = &s->planned[i];
+        sources[i] = (sl_source_offsets){
+            .source = sl_arena_printf(s->batch_arena, "%u", i),
+            .end = b->end_offset,
+            .start_json = b->start_json,
+            .end_json = b->end_json,
+            .slices = b->slices,
+            .slice_count = b->has_data ? b->slice_count : 0,
+        };
+    }
+    *o = (sl_offsets_record){
+        .batch = s->last_batch + 1,
+        .epoch = s->epoch,
+        .batch_time_us = s->times.trigger_us / 1000 * 1000,
+        .watermark_us = sl_watermark_now(&s->watermark) * 1000,
+        .previous_watermark_us = s->last_used_watermark_us,
+        .seed = sl_host_rand64(host_of(s)),
+        .is_no_data = !has_data,
+        .partitions = s->ranges,
+        .partition_count = s->partition_count,
+        .sources = sources,
+        .source_count = s->plan->source_count,
+    };
+}
+
+static sl_code plan_batch(sl_stream *s, sl_error *err)
+{
+    bool has_data = false;
+    int64_t from = sl_host_mono_us(host_of(s));
+    sl_arena_reset(s->batch_arena);
+    s->nothing_to_do = false;
+    s->planned =
+        SL_ARENA_ARRAY(s->batch_arena, sl_source_batch, s->plan->source_count + 1);
+    for (uint32_t i = 0; i < s->plan->source_count; i++) {
+        sl_source *source = s->sources[i];
+        if (s->trigger == SL_TRIGGER_AVAILABLE_NOW && !s->frozen &&
+            source->class->freeze != NULL)
+            SL_TRY(source->class->freeze(source, err));
+        SL_TRY(source->class->plan(source, s->trigger == SL_TRIGGER_ONCE, s->batch_arena,
+                                   &s->planned[i], err));
+        has_data = has_data || s->planned[i].has_data;
+    }
+    s->frozen = true;
+    s->times.latest_offset_us = sl_host_mono_us(host_of(s)) - from;
+    s->data_available = has_data;
+    if (!has_data && !no_data_batch_is_due(s)) {
+        s->nothing_to_do = true;
+        return SL_OK;
+    }
+    fill_offsets(s, has_data);
+    from = sl_host_mono_us(host_of(s));
+    sl_code code =
+        sl_journal_put_offsets(s->journal, &s->offsets, collect_seen(s, s->offsets.batch),
+                               count_seen(s), !offsets_ride_with_commit(s), err);
+    s->times.wal_commit_us = sl_host_mono_us(host_of(s)) - from;
+    return code;
+}
+
+static void plan_run(sl_job *job)
+{
+    sl_stream *s = sl_stream__of(job);
+    s->job_code = plan_batch(s, &s->job_error);
+}
+
+/* The journal's or sources' state is unknown after a failure: open everything again, as
+ * after a crash.  Recovery decides what stands. */
+static void after_reopen(sl_stream *s)
+{
+    uint32_t max = (uint32_t)sl_options_int(s->options, "sluice.streaming.attempts");
+    if (s->job_code == SL_OK) {
+        sl_stream__move(s, SL_QUERY_STARTING);
+        s->nothing_to_do = false;
+        sl_stream__wait(s);
+    } else if (sl_code_kind(s->job_code) == SL_KIND_RETRY && s->tries < max) {
+        s->tries++;
+        sl_stream__job(s, "open-query", sl_stream__open_run, after_reopen);
+    } else {
+        sl_stream__fail(s, &s->job_error);
+    }
+}
+
+static void reopen(void *user)
+{
+    sl_stream *s = (sl_stream *)user;
+    s->timer = (sl_timer_ref){ 0 };
+    sl_dispatch_cancel(s->dispatch);
+    sl_stream__job(s, "open-query", sl_stream__open_run, after_reopen);
+}
+
+static int64_t back_off_us(const sl_stream *s)
+{
+    int64_t delay = sl_options_int(s->options, "sluice.streaming.retryDelay");
+    for (uint32_t i = 1; i < s->tries && i < 8; i++)
+        delay *= 2;
+    return delay;
+}
+
+/* True: try again after a pause. False: the query has failed. */
+static bool may_retry(sl_stream *s, const sl_error *err)
+{
+    uint32_t max = (uint32_t)sl_options_int(s->options, "sluice.streaming.attempts");
+    if (err->code == SL_ECANCELLED) {
+        sl_stream__finish(
+            s); /* the reader of the console has gone: nobody to write for */
+        return false;
+    }
+    if (sl_code_kind(err->code) != SL_KIND_RETRY || ++s->tries >= max) {
+        sl_stream__fail(s, err);
+        return false;
+    }
+    log_warn("BATCH-RETRY", "query %s batch %lld, try %u: %s", s->name,
+             (long long)s->offsets.batch, s->tries, err->text);
+    sl_stream__move(s, SL_QUERY_RETRYING);
+    return true;
+}
+
+static void retry_by_reopen(sl_stream *s, const sl_error *err)
+{
+    sl_host *h = host_of(s);
+    if (may_retry(s, err))
+        s->timer =
+            sl_host_timer(h, s->driver, sl_host_mono_us(h) + back_off_us(s), reopen, s);
+}
+
+static void after_plan(sl_stream *s)
+{
+    if (s->job_code != SL_OK) {
+        sl_error err = s->job_error;
+        retry_by_reopen(s, &err);
+        return;
+    }
+    if (s->nothing_to_do) {
+        sl_stream__report_idle(s);
+        sl_stream__wait(s);
+        return;
+    }
+    s->attempt = 0;
+    s->tries = 0;
+    run_attempt(s);
+}
+
+void sl_stream__begin_batch(sl_stream *s)
+{
+    sl_host *h = host_of(s);
+    s->previous_trigger_us = s->times.trigger_us;
+    s->times = (sl_batch_times){ .trigger_us = sl_host_wall_us(h),
+                                 .start_us = sl_host_mono_us(h) };
+    sl_stream__move(s, SL_QUERY_PLANNING);
+    if (s->has_pending) {
+        s->has_pending = false;
+        s->attempt = 0;
+        s->tries = 0;
+        run_attempt(s);
+        return;
+    }
+    sl_stream__job(s, "plan-batch", plan_run, after_plan);
+}
+
+/* ---- 4-7: an attempt ---- */
+
+static void submit_commit(sl_stream *s);
+
+static void after_recipe(sl_stream *s)
+{
+    if (s->job_code != SL_OK) {
+        sl_error err = s->job_error;
+        retry_by_reopen(s, &err);
+        return;
+    }
+    run_attempt(s);
+}
+
+static void again(void *user)
+{
+    sl_stream *s = (sl_stream *)user;
+    s->timer = (sl_timer_ref){ 0 };
+    sl_stream__job(s, "build-recipe", sl_stream__recipe_run, after_recipe);
+}
+
+static void on_result(void *user, const sl_batch_result *r)
+{
+    sl_stream *s = (sl_stream *)user;
+    sl_host *h = host_of(s);
+    if (r->code != SL_OK) {
+        if (!may_retry(s, &r->error))
+            return;
+        s->timer =
+            sl_host_timer(h, s->driver, sl_host_mono_us(h) + back_off_us(s), again, s);
+        return;
+    }
+    s->result = *r;
+    s->recipe_wanted = false; /* the worker holds the state now */
+    s->times.add_batch_us = sl_host_mono_us(h) - s->times.start_us -
+                            s->times.latest_offset_us - s->times.wal_commit_us;
+    sl_stream__move(s, SL_QUERY_COMMITTING);
+    submit_commit(s);
+}
+
+static void keep_snapshot(void *user, const sl_msg_snapshot *m)
+{
+    sl_stream *s = (sl_stream *)user;
+    if (s->states == NULL || m->partition >= s->partition_count)
+        return;
+    if (s->snapshots == NULL)
+        s->snapshots =
+            (sl_msg_snapshot *)sl_calloc(s->partition_count, sizeof *s->snapshots);
+    sl_msg_snapshot *slot = &s->snapshots[m->partition];
+    sl_free((void *)(uintptr_t)slot->manifest);
+    *slot = *m;
+    slot->manifest = sl_strdup(m->manifest);
+}
+
+static void make_dispatch(sl_stream *s)
+{
+    sl_dispatch_config config = {
+        .plan = s->plan,
+        .query_id = s->query_id,
+        .checkpoint = s->checkpoint,
+        .query_hash = s->query_hash,
+        .partitions = s->partition_count,
+        .options = s->options,
+    };
+    s->dispatch = sl_dispatch_new(s->driver, &config);
+    sl_dispatch_set_snapshot_fn(s->dispatch, keep_snapshot, s);
+}
+
+static const sl_msg_partition *task_partitions(sl_stream *s)
+{
+    if (s->states == NULL)
+        return NULL;
+    if (s->recipe_wanted && s->partitions != NULL)
+        return s->partitions;
+    sl_msg_partition *p =
+        SL_ARENA_ARRAY(s->batch_arena, sl_msg_partition, s->partition_count);
+    for (uint32_t i = 0; i < s->partition_count; i++)
+        p[i] = (sl_msg_partition){ .partition = i,
+                                   .base_batch = s->last_batch,
+                                   .base_state_id = s->states[i].state_id };
+    return p;
+}
+
+static void run_attempt(sl_stream *s)
+{
+    uint32_t n = s->plan->source_count;
+    const sl_span **slices = SL_ARENA_ARRAY(s->batch_arena, const sl_span *, n + 1);
+    uint32_t *counts = SL_ARENA_ARRAY(s->batch_arena, uint32_t, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        slices[i] = s->offsets.sources[i].slices;
+        counts[i] = s->offsets.sources[i].slice_count;
+    }
+    if (s->dispatch == NULL)
+        make_dispatch(s);
+    sl_batch_spec spec = {
+        .batch = s->offsets.batch,
+        .epoch = s->epoch,
+        .attempt = ++s->attempt,
+        .batch_time_us = s->offsets.batch_time_us,
+        .seed = s->offsets.seed,
+        .late_us = s->offsets.previous_watermark_us,
+        .evict_us = s->offsets.watermark_us,
+        .source_count = n,
+        .slices = slices,
+        .slice_counts = counts,
+        .partition_count = s->states != NULL ? s->partition_count : 0,
+        .partitions = task_partitions(s),
+        .inline_output = true,
+    };
+    sl_stream__say(s, s->offsets.is_no_data ? "No new data but cleaning up state"
+                                            : "Processing new data");
+    sl_host_failpoint(host_of(s), "driver.task.send");
+    sl_stream__move(s, SL_QUERY_RUNNING);
+    sl_dispatch_start(s->dispatch, &spec, on_result, s);
+}
+
+/* ---- 8, 9: commit ---- */
+
+static void place_delta(const sl_msg_state_done *d, sl_delta_place *ret)
+{
+    if (!d->has_delta)
+        return;
+    if (d->delta.inline_bytes.size_bytes != 0) {
+        *ret =
+            (sl_delta_place){ .kind = SL_DELTA_INLINE, .bytes = d->delta.inline_bytes };
+        return;
+    }
+    ret->kind = SL_DELTA_SEGMENT;
+    snprintf(ret->segment.name, sizeof ret->segment.name, "%s", d->delta.segment);
+    ret->segment.offset = d->delta.offset;
+    ret->segment.length_bytes = d->delta.length_bytes;
+    ret->segment.hash = d->delta.hash;
+}
+
+/* Every partition as it is after this batch. */
+static sl_state_record *next_states(sl_stream *s, const sl_msg_done *done)
+{
+    sl_state_record *states =
+        SL_ARENA_ARRAY(s->batch_arena, sl_state_record, s->partition_count);
+    memcpy(states, s->states, s->partition_count * sizeof *states);
+    for (uint32_t i = 0; i < done->state_count; i++) {
+        const sl_msg_state_done *d = &done->states[i];
+        if (d->partition >= s->partition_count)
+            continue;
+        sl_state_record *r = &states[d->partition];
+        r->state_id = d->state_id;
+        r->row_count = (uint64_t)d->row_count;
+        place_delta(d, &r->delta);
+        if (!d->has_full)
+            continue;
+        r->full = (sl_delta_place){ .kind = SL_DELTA_INLINE, .bytes = d->full };
+        r->older_snapshot = r->snapshot;
+        r->snapshot = (sl_snapshot_place){ .kind = SL_SNAPSHOT_FULL,
+                                           .batch = s->offsets.batch,
+                                           .state_id = d->state_id };
+    }
+    for (uint32_t i = 0; s->snapshots != NULL && i < s->partition_count; i++) {
+        const sl_msg_snapshot *m = &s->snapshots[i];
+        if (m->manifest == NULL || states[i].snapshot.batch >= m->batch)
+            continue;
+        states[i].older_snapshot = states[i].snapshot;
+        states[i].snapshot = (sl_snapshot_place){ .kind = SL_SNAPSHOT_MANIFEST,
+                                                  .batch = m->batch,
+                                                  .state_id = m->state_id,
+                                                  .manifest = m->manifest,
+                                                  .hash = m->hash,
+                                                  .size_bytes = m->size_bytes };
+    }
+    return states;
+}
+
+static const sl_sink_record *sink_record(sl_stream *s, const sl_msg_done *done)
+{
+    sl_sink_record *r = SL_ARENA_NEW(s->batch_arena, sl_sink_record);
+    sl_sink_file *files =
+        SL_ARENA_ARRAY(s->batch_arena, sl_sink_file, done->file_count + 1);
+    for (uint32_t i = 0; i < done->file_count; i++) {
+        const sl_msg_file *f = &done->files[i];
+        bool is_inline = *f->staged == '\0';
+        files[i] = (sl_sink_file){ .staged_name = is_inline ? NULL : f->staged,
+                                   .target_name = f->target,
+                                   .size_bytes = (uint64_t)f->size_bytes,
+                                   .row_count = (uint64_t)f->rows,
+                                   .hash = f->hash,
+                                   .content = f->content,
+                                   .is_inline = is_inline };
+    }
+    *r = (sl_sink_record){ .sink = "0", .files = files, .file_count = done->file_count };
+    return r;
+}
+
+static const sl_watermark_record *watermark_records(sl_stream *s)
+{
+    const sl_watermark *w = &s->watermark;
+    sl_watermark_record *r =
+        SL_ARENA_ARRAY(s->batch_arena, sl_watermark_record, w->source_count + 1);
+    for (uint32_t i = 0; i < w->source_count; i++)
+        r[i] = (sl_watermark_record){ .node = sl_arena_printf(s->batch_arena, "%u", i),
+                                      .max_us = w->newest_ms[i] * 1000,
+                                      .has_max = w->has_row[i] };
+    return r;
+}
+
+/* Loop thread: fold what DONE says into the watermark and the record. */
+static void fill_commit(sl_stream *s)
+{
+    const sl_msg_done *done = s->result.done;
+    uint64_t rows_in = 0, late = 0;
+    for (uint32_t i = 0; i < done->time_count && i < s->watermark.source_count; i++)
+        if (done->times[i].rows > 0)
+            sl_watermark_observe(&s->watermark, i, done->times[i].max_us / 1000);
+    for (uint32_t i = 0; i < done->source_count; i++)
+        rows_in += (uint64_t)done->sources[i].rows;
+    for (uint32_t i = 0; i < done->op_count; i++)
+        late += (uint64_t)done->ops[i].rows_dropped;
+    s->commit = (sl_commit_record){
+        .batch = s->offsets.batch,
+        .epoch = s->epoch,
+        .attempt = s->attempt,
+        .commit_wall_us = sl_host_wall_us(host_of(s)),
+        .next_watermark_us = sl_watermark_advance(&s->watermark) * 1000,
+        .rows_in = rows_in,
+        .rows_out = (uint64_t)done->output_rows,
+        .rows_late = late,
+        .watermarks = watermark_records(s),
+        .watermark_count = s->watermark.source_count,
+        .states = s->states != NULL ? next_states(s, done) : NULL,
+        .state_count = s->states != NULL ? s->partition_count : 0,
+        .sinks = sink_record(s, done),
+        .sink_count = 1,
+    };
+}
+
+static sl_code commit_batch(sl_stream *s, sl_error *err)
+{
+    if (s->sink_caps.to_driver && s->sink_class->write != NULL) {
+        sl_stream__failpoint(s, "driver.sink.write");
+        SL_TRY(s->sink_class->write(s->sink, s->offsets.batch, s->result.chunks,
+                                    s->result.chunk_count, err));
+    }
+    sl_stream__failpoint(s, "driver.commit");
+    return sl_journal_put_commit(s->journal, &s->commit, true, err);
+}
+
+static void commit_run(sl_job *job)
+{
+    sl_stream *s = sl_stream__of(job);
+    int64_t from = sl_host_mono_us(host_of(s));
+    s->job_code = commit_batch(s, &s->job_error);
+    s->times.commit_us = sl_host_mono_us(host_of(s)) - from;
+}
+
+/* What the commit says is now the base of the next batch. */
+static void adopt_commit(sl_stream *s)
+{
+    s->last_batch = s->offsets.batch;
+    s->last_used_watermark_us = s->offsets.watermark_us;
+    s->watermark_moved = s->commit.next_watermark_us > s->offsets.watermark_us;
+    if (s->states == NULL)
+        return;
+    sl_arena *old = s->state_arena;
+    s->state_arena = sl_arena_new();
+    s->states = SL_ARENA_ARRAY(s->state_arena, sl_state_record, s->partition_count);
+    for (uint32_t i = 0; i < s->partition_count; i++) {
+        sl_state_record *r = &s->states[i];
+        *r = s->commit.states[i];
+        r->delta = r->full = (sl_delta_place){ 0 };
+        if (r->snapshot.manifest != NULL)
+            r->snapshot.manifest = sl_arena_strdup(s->state_arena, r->snapshot.manifest);
+        if (r->older_snapshot.manifest != NULL)
+            r->older_snapshot.manifest =
+                sl_arena_strdup(s->state_arena, r->older_snapshot.manifest);
+    }
+    sl_arena_free(old);
+    for (uint32_t i = 0; s->snapshots != NULL && i < s->partition_count; i++) {
+        sl_free((void *)(uintptr_t)s->snapshots[i].manifest);
+        s->snapshots[i] = (sl_msg_snapshot){ 0 };
+    }
+}
+
+static void after_commit(sl_stream *s)
+{
+    if (s->job_code != SL_OK) {
+        sl_error err = s->job_error;
+        retry_by_reopen(s, &err);
+        return;
+    }
+    sl_host_failpoint(host_of(s), "driver.committed.before");
+    adopt_commit(s);
+    sl_dispatch_committed(s->dispatch);
+    s->tries = 0;
+    s->publish_tries = 0;
+    submit_publish(s);
+}
+
+static void submit_commit(sl_stream *s)
+{
+    fill_commit(s);
+    sl_stream__job(s, "commit-batch", commit_run, after_commit);
+}
+
+/* ---- 10: publish ---- */
+
+static sl_code publish_files(sl_stream *s, const sl_commit_record *c,
+                             const sl_sink_record *sink, bool replay, sl_error *err)
+{
+    sl_staged_file *files =
+        (sl_staged_file *)sl_calloc(sink->file_count + 1, sizeof *files);
+    for (uint32_t i = 0; i < sink->file_count; i++) {
+        const sl_sink_file *f = &sink->files[i];
+        snprintf(files[i].staged, sizeof files[i].staged, "%s",
+                 f->staged_name != NULL ? f->staged_name : "");
+        snprintf(files[i].target, sizeof files[i].target, "%s", f->target_name);
+        files[i].size_bytes = (int64_t)f->size_bytes;
+        files[i].rows = (int64_t)f->row_count;
+        files[i].hash = f->hash;
+        if (f->is_inline)
+            sl_bytes_append(&files[i].content, f->content.data, f->content.size_bytes);
+    }
+    sl_code code = s->sink_class->publish(s->sink, c->batch, files, sink->file_count,
+                                          replay, sl_stream__failpoint, s, err);
+    for (uint32_t i = 0; i < sink->file_count; i++)
+        sl_bytes_deinit(&files[i].content);
+    sl_free(files);
+    return code;
+}
+
+sl_code sl_stream__publish(sl_stream *s, const sl_commit_record *c, bool replay,
+                           sl_error *err)
+{
+    if (s->manifest == NULL || c->sink_count == 0 || c->sinks[0].file_count == 0 ||
+        sl_manifest_last_batch(s->manifest) >= c->batch)
+        return SL_OK;
+    sl_stream__failpoint(s, "driver.publish");
+    SL_TRY(publish_files(s, c, &c->sinks[0], replay, err));
+    sl_manifest_record record = { .batch = c->batch,
+                                  .epoch = s->epoch,
+                                  .published_wall_us = sl_host_wall_us(host_of(s)),
+                                  .files = c->sinks[0].files,
+                                  .file_count = c->sinks[0].file_count };
+    return sl_manifest_append(s->manifest, &record, err);
+}
+
+/* Not every batch: what retention and reachability let go of is found by reading the
+ * journal. */
+static void clean_up(sl_stream *s)
+{
+    sl_retention keep = { .commits_min = (uint32_t)sl_options_int(
+                              s->options, "sluice.streaming.batchesRetained") };
+    int64_t now = sl_host_wall_us(host_of(s));
+    int64_t published =
+        s->manifest != NULL ? sl_manifest_last_batch(s->manifest) : s->last_batch;
+    uint64_t removed;
+    sl_error err;
+    sl_reachability *r = NULL;
+    sl_sweep sweep = { 0 };
+    sl_failpoints failpoints = { sl_stream__failpoint, s };
+    sl_code code = sl_journal_retain(s->journal, keep, now, &removed, &err);
+    if (code == SL_OK && s->states != NULL)
+        code = sl_reachability_new(s->journal, host_of(s)->fs, s->checkpoint, published,
+                                   &r, &err);
+    if (code == SL_OK && r != NULL)
+        code =
+            sl_reachability_sweep(r, now - SWEEP_GRACE_US, 0, failpoints, &sweep, &err);
+    sl_reachability_free(r);
+    if (code != SL_OK)
+        log_warn("CLEAN-UP", "query %s: %s (nothing was lost; it is tried again)",
+                 s->name, err.text);
+}
+
+static void publish_run(sl_job *job)
+{
+    sl_stream *s = sl_stream__of(job);
+    s->job_code = sl_stream__publish(s, &s->commit, s->publish_tries > 0, &s->job_error);
+    if (s->job_code != SL_OK)
+        return;
+    for (uint32_t i = 0; i < s->plan->source_count; i++)
+        if (s->sources[i]->class->committed != NULL)
+            (void)!s->sources[i]->class->committed(s->sources[i],
+                                                   s->offsets.sources[i].end, NULL);
+    if (++s->batches_since_clean_up >= CLEAN_UP_EVERY) {
+        s->batches_since_clean_up = 0;
+        clean_up(s);
+    }
+}
+
+static void publish_again(void *user)
+{
+    sl_stream *s = (sl_stream *)user;
+    s->timer = (sl_timer_ref){ 0 };
+    submit_publish(s);
+}
+
+static void after_publish(sl_stream *s)
+{
+    sl_host *h = host_of(s);
+    if (s->job_code == SL_OK) {
+        s->single_done = true;
+        s->nothing_to_do = false;
+        sl_stream__report(s);
+        sl_stream__wait(s);
+        return;
+    }
+    if (sl_code_kind(s->job_code) != SL_KIND_RETRY) {
+        sl_stream__fail(s, &s->job_error);
+        return;
+    }
+    /* The batch is committed; only its files wait. A manifest that failed is opened
+     * afresh. */
+    sl_error err = s->job_error;
+    log_warn("PUBLISH-RETRY", "query %s batch %lld: %s", s->name,
+             (long long)s->commit.batch, err.text);
+    s->publish_tries++;
+    s->tries = s->publish_tries;
+    if (s->publish_tries > 3) {
+        retry_by_reopen(s, &err);
+        return;
+    }
+    s->timer = sl_host_timer(h, s->driver, sl_host_mono_us(h) + back_off_us(s),
+                             publish_again, s);
+}
+
+static void submit_publish(sl_stream *s)
+{
+    sl_stream__job(s, "publish-batch", publish_run, after_publish);
+}
