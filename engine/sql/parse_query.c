@@ -198,7 +198,7 @@ static sl_code parse_from(sl_parser *p, const sl_relation **ret, sl_error *err)
 /* expr [AS] name */
 static sl_code parse_select_item(sl_parser *p, const sl_uexpr **ret, sl_error *err)
 {
-    const sl_uexpr *e;
+    const sl_uexpr *e = NULL;
     bool as;
     SL_TRY(sl_parser__expr(p, &e, err));
     SL_TRY(sl_parser__accept_word(p, "AS", &as, err));
@@ -226,7 +226,7 @@ static sl_code parse_select_list(sl_parser *p, const sl_uexpr *const **ret,
     sl_plist list = { 0 };
     bool more = true;
     while (more) {
-        const sl_uexpr *e;
+        const sl_uexpr *e = NULL;
         SL_TRY(parse_select_item(p, &e, err));
         sl_plist__add(&list, p->arena, e);
         if (list.count > SL_COLUMNS_MAX)
@@ -269,8 +269,8 @@ static sl_code parse_select(sl_parser *p, const sl_relation **ret, sl_error *err
 {
     sl_sql_pos pos = p->token.pos;
     const sl_relation *input = NULL;
-    const sl_uexpr *const *list;
-    uint32_t count;
+    const sl_uexpr *const *list = NULL;
+    uint32_t count = 0;
     bool distinct, hit;
     SL_TRY(sl_parser__expect_word(p, "SELECT", err));
     SL_TRY(sl_parser__accept_word(p, "DISTINCT", &distinct, err));
@@ -444,7 +444,7 @@ static sl_code parse_ctes(sl_parser *p, sl_relation *with, sl_error *err)
 sl_code sl_parser__query(sl_parser *p, const sl_relation **ret, sl_error *err)
 {
     sl_relation *with = NULL;
-    const sl_relation *r;
+    const sl_relation *r = NULL;
     SL_TRY(sl_parser__enter(p, err));
     if (sl_parser__is_word(p, "WITH")) {
         with = relation_new(p, SL_REL_WITH, p->token.pos);
