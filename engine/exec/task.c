@@ -120,6 +120,8 @@ static void accept(sl_task *t, sl_chunk *chunk)
     sl_op *first = t->pipeline.ops[0];
     t->env.eval.first_row = (uint64_t)t->env.outcome.rows_in;
     t->env.outcome.rows_in += chunk->selected;
+    if (t->pipeline.op_count == 1) /* nothing between input and output */
+        t->env.outcome.rows_out += chunk->selected;
     if (t->discard || first->finished || chunk->selected == 0)
         sl_chunk_unref(chunk);
     else

@@ -1,7 +1,8 @@
 /* exec_harness.h - plans made by hand, rows as text, tasks run to their end.
  *
  * Rows are written "10,open,1; null,close,2": columns by ',', rows by ';', timestamps in
- * seconds.  Results are printed the same way, a window as [start+length). */
+ * seconds.  '' is the empty string.  Results are printed the same way, a window as
+ * [start+length). */
 
 #ifndef SL_TESTS_EXEC_HARNESS_H
 #define SL_TESTS_EXEC_HARNESS_H
@@ -34,7 +35,7 @@
 /* The rows every test reads: when TIMESTAMP, what STRING, x LONG, y DOUBLE. */
 enum { WHEN, WHAT, X, Y, INPUT_COLUMNS };
 
-static const sl_schema *input_schema(void)
+static inline const sl_schema *input_schema(void)
 {
     static sl_field fields[INPUT_COLUMNS];
     static sl_schema schema = { INPUT_COLUMNS, fields };
@@ -51,7 +52,7 @@ static const sl_schema *input_schema(void)
     return &schema;
 }
 
-static void append_value(sl_column_builder *b, const char *text, uint32_t length)
+static inline void append_value(sl_column_builder *b, const char *text, uint32_t length)
 {
     sl_error err;
     char copy[256];
@@ -66,12 +67,14 @@ static void append_value(sl_column_builder *b, const char *text, uint32_t length
         OK(sl_column_builder_i64(b, strtoll(copy, NULL, 10), &err));
     else if (b->type->id == SL_TYPE_DOUBLE)
         OK(sl_column_builder_f64(b, atof(copy), &err));
+    else if (strcmp(copy, "''") == 0)
+        OK(sl_column_builder_string(b, "", 0, &err));
     else
         OK(sl_column_builder_string(b, copy, length, &err));
 }
 
 /* Missing columns at the end of a row are null. */
-static sl_chunk *chunk_of(const char *text)
+static inline sl_chunk *chunk_of(const char *text)
 {
     sl_error err;
     sl_chunk_builder b;
@@ -94,7 +97,7 @@ static sl_chunk *chunk_of(const char *text)
     return sl_chunk_builder_finish(&b, 0);
 }
 
-static void print_value(const sl_column *c, uint32_t row, sl_bytes *out)
+static inline void print_value(const sl_column *c, uint32_t row, sl_bytes *out)
 {
     if (!sl_column_is_valid(c, row)) {
         sl_bytes_text(out, "null");
@@ -128,7 +131,7 @@ static void print_value(const sl_column *c, uint32_t row, sl_bytes *out)
     }
 }
 
-static void print_chunk(const sl_chunk *c, sl_bytes *out)
+static inline void print_chunk(const sl_chunk *c, sl_bytes *out)
 {
     for (uint32_t i = 0; i < c->selected; i++) {
         if (out->size_bytes != 0)
@@ -143,19 +146,19 @@ static void print_chunk(const sl_chunk *c, sl_bytes *out)
 
 /* ---- expressions and plans ---- */
 
-static const sl_expr *column(sl_arena *arena, const sl_schema *schema, uint32_t i)
+static inline const sl_expr *column(sl_arena *arena, const sl_schema *schema, uint32_t i)
 {
     return sl_expr_column(arena, i, &schema->fields[i], (sl_sql_pos){ 0 });
 }
 
-static const sl_expr *number(sl_arena *arena, int64_t v)
+static inline const sl_expr *number(sl_arena *arena, int64_t v)
 {
     sl_value value = { .type = sl_type_of(SL_TYPE_LONG), .i64 = v };
     return sl_expr_literal(arena, &value, "n", (sl_sql_pos){ 0 });
 }
 
-static const sl_expr *call(sl_arena *arena, const char *name, const sl_expr *a,
-                           const sl_expr *b)
+static inline const sl_expr *call(sl_arena *arena, const char *name, const sl_expr *a,
+                                  const sl_expr *b)
 {
     sl_error err;
     const sl_expr *args[2] = { a, b }, *ret = NULL;
@@ -163,8 +166,8 @@ static const sl_expr *call(sl_arena *arena, const char *name, const sl_expr *a,
     return ret;
 }
 
-static const sl_schema *schema_of(sl_arena *arena, const sl_type *const *types,
-                                  uint32_t count)
+static inline const sl_schema *schema_of(sl_arena *arena, const sl_type *const *types,
+                                         uint32_t count)
 {
     sl_field *fields = SL_ARENA_ARRAY(arena, sl_field, count + 1);
     for (uint32_t i = 0; i < count; i++)
@@ -177,7 +180,7 @@ static const sl_schema *schema_of(sl_arena *arena, const sl_type *const *types,
 }
 
 /* The input and the window column. */
-static const sl_schema *windowed_schema(sl_arena *arena)
+static inline const sl_schema *windowed_schema(sl_arena *arena)
 {
     const sl_type *types[INPUT_COLUMNS + 1];
     for (uint32_t i = 0; i < INPUT_COLUMNS; i++)
@@ -186,8 +189,8 @@ static const sl_schema *windowed_schema(sl_arena *arena)
     return schema_of(arena, types, INPUT_COLUMNS + 1);
 }
 
-static sl_op_plan window_op(sl_arena *arena, int64_t size_us, int64_t slide_us,
-                            int64_t start_us)
+static inline sl_op_plan window_op(sl_arena *arena, int64_t size_us, int64_t slide_us,
+                                   int64_t start_us)
 {
     sl_op_plan op = { .kind = SL_OP_WINDOW, .output = windowed_schema(arena) };
     op.u.window.time = column(arena, input_schema(), WHEN);
@@ -209,7 +212,8 @@ struct collected {
     uint32_t refused;
 };
 
-static sl_code collect_result(void *user, sl_chunk *chunk, bool *ret_taken, sl_error *err)
+static inline sl_code collect_result(void *user, sl_chunk *chunk, bool *ret_taken,
+                                     sl_error *err)
 {
     (void)err;
     struct collected *c = user;
@@ -227,7 +231,8 @@ static sl_code collect_result(void *user, sl_chunk *chunk, bool *ret_taken, sl_e
     return SL_OK;
 }
 
-static sl_exchange *one_way_exchange(uint32_t targets, uint32_t producers, bool ordered)
+static inline sl_exchange *one_way_exchange(uint32_t targets, uint32_t producers,
+                                            bool ordered)
 {
     sl_error err;
     sl_exchange *x = NULL;
@@ -247,7 +252,7 @@ static sl_exchange *one_way_exchange(uint32_t targets, uint32_t producers, bool 
 }
 
 /* Push the chunks (taken) as producer 0 for target 0, and end. */
-static void feed(sl_exchange *x, sl_chunk *const *chunks, uint32_t count)
+static inline void feed(sl_exchange *x, sl_chunk *const *chunks, uint32_t count)
 {
     sl_error err;
     uint64_t rows = 0, blocks = 0;
@@ -262,7 +267,7 @@ static void feed(sl_exchange *x, sl_chunk *const *chunks, uint32_t count)
     OK(sl_exchange_end(x, 0, rows, blocks, &err));
 }
 
-static sl_code run_to_end(sl_task *t, uint32_t max_chunks, sl_error *err)
+static inline sl_code run_to_end(sl_task *t, uint32_t max_chunks, sl_error *err)
 {
     sl_task_answer answer = SL_TASK_MORE;
     for (uint32_t steps = 0; answer != SL_TASK_DONE; steps++) {
@@ -285,8 +290,8 @@ struct stage {
     sl_budget budget;
 };
 
-static void stage_init(struct stage *s, sl_arena *arena, const sl_op_plan *ops,
-                       uint32_t op_count)
+static inline void stage_init(struct stage *s, sl_arena *arena, const sl_op_plan *ops,
+                              uint32_t op_count)
 {
     *s = (struct stage){ .arena = arena };
     s->stages[TEST_STAGE] = (sl_stage_plan){
@@ -310,8 +315,8 @@ static void stage_init(struct stage *s, sl_arena *arena, const sl_op_plan *ops,
     };
 }
 
-static sl_code try_stage(struct stage *s, const char *const *inputs, uint32_t count,
-                         sl_error *err)
+static inline sl_code try_stage(struct stage *s, const char *const *inputs,
+                                uint32_t count, sl_error *err)
 {
     sl_chunk *chunks[16];
     sl_task *task = NULL;
@@ -335,14 +340,15 @@ static sl_code try_stage(struct stage *s, const char *const *inputs, uint32_t co
 }
 
 /* The output as text; free with stage_deinit. */
-static const char *run_stage(struct stage *s, const char *const *inputs, uint32_t count)
+static inline const char *run_stage(struct stage *s, const char *const *inputs,
+                                    uint32_t count)
 {
     sl_error err;
     OK(try_stage(s, inputs, count, &err));
     return sl_bytes_cstr(&s->got.text);
 }
 
-static void stage_deinit(struct stage *s)
+static inline void stage_deinit(struct stage *s)
 {
     sl_bytes_deinit(&s->got.text);
 }
