@@ -114,7 +114,7 @@ sl_code sl_parser__path(sl_parser *p, const char *what, const char *const **ret_
     sl_plist parts = { 0 };
     bool more = true;
     while (more) {
-        const char *name;
+        const char *name = NULL;
         SL_TRY(sl_parser__name(p, what, &name, err));
         sl_plist__add(&parts, p->arena, name);
         SL_TRY(sl_parser__accept_symbol(p, ".", &more, err));
