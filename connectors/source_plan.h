@@ -35,10 +35,10 @@ typedef struct sl_source_caps {
     bool schema_given;
 } sl_source_caps;
 
-typedef struct sl_seen_entry {
+typedef struct sl_source_seen {
     const char *key; /* a path */
     sl_span value;   /* connector's own */
-} sl_seen_entry;
+} sl_source_seen;
 
 typedef struct sl_source_batch {
     bool has_data;
@@ -48,7 +48,7 @@ typedef struct sl_source_batch {
     uint32_t slice_count;
     sl_span *slices;
     uint32_t seen_count; /* newly planned files, to be journalled with the offsets */
-    sl_seen_entry *seen;
+    sl_source_seen *seen;
 } sl_source_batch;
 
 typedef struct sl_source sl_source;

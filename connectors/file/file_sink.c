@@ -1,0 +1,330 @@
+/* The JSON file sink, class A: tasks stage files under <path>/.sluice-staging; the driver
+ * renames them into place once their batch is committed.  Small output rides in the
+ * commit instead. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "connectors/connectors_private.h"
+#include "formats/json_options.h"
+#include "formats/json_write.h"
+
+#define STAGING ".sluice-staging"
+#define FLUSH_BYTES (1u << 20)
+
+static sl_code path_of(const sl_option_list *l, const char **ret, sl_error *err)
+{
+    const char *names[64] = { "path" };
+    uint32_t n = 1;
+    for (uint32_t i = 0; i < sl_json_write_option_count && n < 64; i++)
+        names[n++] = sl_json_write_option_names[i];
+    SL_TRY(sl_option_list_check(l, "json sink", names, n, err));
+    SL_TRY(sl_json_check_write_options(l, err));
+    *ret = sl_option_list_get(l, "path");
+    if (*ret == NULL || **ret == '\0')
+        return sl_fail_as(
+            err, SL_EOPTION, "MISSING_OPTION", "42000",
+            "the json sink needs the option path: OPTIONS (path '<directory>')");
+    if (strncmp(*ret, "file://", 7) == 0)
+        *ret += 7;
+    return SL_OK;
+}
+
+/* ---- the worker's half ---- */
+
+typedef struct file_writer {
+    sl_sink_writer writer;
+    sl_write_request request;
+    sl_bytes path; /* of the sink */
+    sl_json_writer *json;
+    sl_bytes buffer;
+    sl_file *file; /* once the output is too large to ride along */
+    sl_staged_file staged;
+    sl_bytes all; /* for the hash of inline output: the buffer itself */
+    bool finished;
+} file_writer;
+
+static void pass(const sl_write_request *q, const char *name)
+{
+    if (q->failpoint != NULL)
+        q->failpoint(q->user, name);
+}
+
+static void staged_path(const file_writer *w, sl_bytes *out)
+{
+    sl_bytes_printf(out, "%s/%s", sl_bytes_cstr(&w->path), w->staged.staged);
+}
+
+static void writer_close(sl_sink_writer *writer)
+{
+    file_writer *w = (file_writer *)writer;
+    sl_file_close(w->file);
+    if (!w->finished && w->staged.staged[0] != '\0') {
+        sl_bytes path = { 0 };
+        staged_path(w, &path);
+        (void)!sl_fs_remove(w->request.fs, sl_bytes_cstr(&path), NULL);
+        sl_bytes_deinit(&path);
+    }
+    sl_json_writer_free(w->json);
+    sl_bytes_deinit(&w->buffer);
+    sl_bytes_deinit(&w->path);
+    sl_bytes_deinit(&w->staged.content);
+    sl_free(w);
+}
+
+static sl_code writer_open(const sl_write_request *q, sl_sink_writer **ret, sl_error *err)
+{
+    const char *path;
+    SL_TRY(path_of(&q->options, &path, err));
+    file_writer *w = (file_writer *)sl_calloc(1, sizeof *w);
+    w->writer.class = &sl_json_sink_writer;
+    w->request = *q;
+    sl_bytes_text(&w->path, path);
+    snprintf(w->staged.target, sizeof w->staged.target, "part-%05lld-%u-%05u-%08x.json",
+             (long long)q->batch, q->stage, q->task, (unsigned)q->query_hash);
+    sl_code code = sl_json_writer_new(q->schema, q->zone, &w->json, err);
+    if (code != SL_OK) {
+        writer_close(&w->writer);
+        return code;
+    }
+    *ret = &w->writer;
+    return SL_OK;
+}
+
+static sl_code start_file(file_writer *w, sl_error *err)
+{
+    const sl_write_request *q = &w->request;
+    sl_bytes path = { 0 };
+    sl_bytes_printf(&path, "%s/%s", sl_bytes_cstr(&w->path), STAGING);
+    sl_code code = sl_fs_make_dirs(q->fs, sl_bytes_cstr(&path), err);
+    sl_bytes_clear(&path);
+    snprintf(w->staged.staged, sizeof w->staged.staged,
+             "%s/%016llx-%llu-%lld-%u-%u-%u.json", STAGING,
+             (unsigned long long)q->query_hash, (unsigned long long)q->epoch,
+             (long long)q->batch, q->attempt, q->stage, q->task);
+    staged_path(w, &path);
+    if (code == SL_OK)
+        code = sl_fs_open(q->fs, sl_bytes_cstr(&path), SL_OPEN_CREATE, &w->file, err);
+    sl_bytes_deinit(&path);
+    return code;
+}
+
+static sl_code flush(file_writer *w, sl_error *err)
+{
+    if (w->file == NULL)
+        SL_TRY(start_file(w, err));
+    pass(&w->request, "sink.stage.write");
+    SL_TRY(sl_file_append(w->file, w->buffer.data, w->buffer.size_bytes, err));
+    sl_bytes_clear(&w->buffer);
+    return SL_OK;
+}
+
+static sl_code writer_write(sl_sink_writer *writer, const sl_chunk *chunk, sl_error *err)
+{
+    file_writer *w = (file_writer *)writer;
+    size_t before = w->buffer.size_bytes;
+    sl_json_writer_rows(w->json, chunk, 0, chunk->selected, &w->buffer);
+    w->staged.rows += chunk->selected;
+    w->staged.size_bytes += (int64_t)(w->buffer.size_bytes - before);
+    bool too_large =
+        !w->request.allow_inline || w->staged.size_bytes > SL_INLINE_DELTA_BYTES;
+    if (too_large && (w->file == NULL || w->buffer.size_bytes >= FLUSH_BYTES))
+        return flush(w, err);
+    return SL_OK;
+}
+
+static sl_code sync_staged(file_writer *w, sl_error *err)
+{
+    sl_bytes dir = { 0 };
+    if (w->buffer.size_bytes != 0)
+        SL_TRY(flush(w, err));
+    pass(&w->request, "sink.stage.sync");
+    SL_TRY(sl_file_sync(w->file, err));
+    sl_bytes_printf(&dir, "%s/%s", sl_bytes_cstr(&w->path), STAGING);
+    sl_code code = sl_fs_sync_dir(w->request.fs, sl_bytes_cstr(&dir), err);
+    sl_bytes_deinit(&dir);
+    return code;
+}
+
+static sl_code writer_finish(sl_sink_writer *writer, bool *ret_has_file,
+                             sl_staged_file *ret, sl_error *err)
+{
+    file_writer *w = (file_writer *)writer;
+    if (w->staged.rows == 0) {
+        *ret_has_file = false;
+        return SL_OK;
+    }
+    if (w->file != NULL) {
+        SL_TRY(sync_staged(w, err));
+    } else {
+        w->staged.hash = sl_hash128_of(w->buffer.data, w->buffer.size_bytes);
+        w->staged.content = w->buffer;
+        w->buffer = (sl_bytes){ 0 };
+    }
+    w->finished = true;
+    *ret = w->staged;
+    w->staged.content = (sl_bytes){ 0 }; /* the caller's now */
+    *ret_has_file = true;
+    return SL_OK;
+}
+
+const sl_sink_writer_class sl_json_sink_writer = { "json", writer_open, writer_write,
+                                                   writer_finish, writer_close };
+
+/* ---- the driver's half ---- */
+
+typedef struct file_sink {
+    sl_sink sink;
+    sl_fs *fs;
+    char *path;
+} file_sink;
+
+static sl_code sink_describe(const sl_option_list *l, sl_sink_caps *ret, sl_error *err)
+{
+    const char *path;
+    SL_TRY(path_of(l, &path, err));
+    *ret = (sl_sink_caps){
+        .guarantee = SL_SINK_A, .append = true, .needs_checkpoint = true, .rows_max = -1
+    };
+    return SL_OK;
+}
+
+static sl_code sink_open(const sl_sink_env *env, const sl_option_list *l, sl_sink **ret,
+                         sl_error *err)
+{
+    const char *path;
+    SL_TRY(path_of(l, &path, err));
+    SL_TRY(sl_fs_make_dirs(env->fs, path, err));
+    file_sink *s = (file_sink *)sl_calloc(1, sizeof *s);
+    s->sink.class = &sl_json_sink;
+    s->fs = env->fs;
+    s->path = sl_strdup(path);
+    *ret = &s->sink;
+    return SL_OK;
+}
+
+static sl_code fail_foreign(const char *path, sl_error *err)
+{
+    return sl_fail(
+        err, SL_EEXISTS,
+        "%s stands where a batch's output goes and is not that output; move it away "
+        "and start the query again",
+        path);
+}
+
+/* The target stands: is it what would be published? */
+static sl_code compare_target(file_sink *s, const char *target, const sl_staged_file *f,
+                              sl_error *err)
+{
+    sl_file_info info;
+    SL_TRY(sl_fs_stat(s->fs, target, &info, err));
+    if (info.size_bytes != f->size_bytes)
+        return fail_foreign(target, err);
+    if (f->staged[0] != '\0')
+        return SL_OK; /* its staged file has gone: the rename happened */
+    sl_bytes content = { 0 };
+    sl_code code =
+        sl_fs_read_all(s->fs, target, (size_t)f->size_bytes + 1, &content, err);
+    if (code == SL_OK &&
+        !sl_span_equal(sl_bytes_span(&content), sl_bytes_span(&f->content)))
+        code = fail_foreign(target, err);
+    sl_bytes_deinit(&content);
+    return code;
+}
+
+static sl_code publish_one(file_sink *s, const sl_staged_file *f, sl_error *err)
+{
+    sl_bytes target = { 0 }, staged = { 0 };
+    sl_error why;
+    sl_code code;
+    sl_bytes_printf(&target, "%s/%s", s->path, f->target);
+    sl_bytes_printf(&staged, "%s/%s", s->path, f->staged);
+    if (f->staged[0] == '\0')
+        code = sl_fs_write_new(s->fs, sl_bytes_cstr(&target), sl_bytes_span(&f->content),
+                               &why);
+    else
+        code = sl_fs_rename_noreplace(s->fs, sl_bytes_cstr(&staged),
+                                      sl_bytes_cstr(&target), &why);
+    bool gone = code == SL_ENOTFOUND && f->staged[0] != '\0';
+    if (code == SL_EEXISTS && f->staged[0] != '\0' &&
+        sl_fs_exists(s->fs, sl_bytes_cstr(&staged)))
+        code = fail_foreign(sl_bytes_cstr(&target), err);
+    else if (code == SL_EEXISTS || gone)
+        code = compare_target(s, sl_bytes_cstr(&target), f, err);
+    else if (code != SL_OK && err != NULL)
+        *err = why;
+    sl_bytes_deinit(&target);
+    sl_bytes_deinit(&staged);
+    return code;
+}
+
+static sl_code sink_publish(sl_sink *sink, int64_t batch, const sl_staged_file *files,
+                            uint32_t file_count, bool replay,
+                            void (*failpoint)(void *user, const char *name), void *user,
+                            sl_error *err)
+{
+    file_sink *s = (file_sink *)sink;
+    bool renamed = false;
+    (void)batch;
+    (void)replay; /* publishing is the same the second time */
+    for (uint32_t i = 0; i < file_count; i++) {
+        if (failpoint != NULL)
+            failpoint(user, "sink.publish.rename");
+        SL_TRY(publish_one(s, &files[i], err));
+        renamed = renamed || files[i].staged[0] != '\0';
+    }
+    if (failpoint != NULL)
+        failpoint(user, "sink.publish.syncdir");
+    return renamed || replay ? sl_fs_sync_dir(s->fs, s->path, err) : SL_OK;
+}
+
+static sl_code sink_clean_up(sl_sink *sink, bool (*keep)(void *user, const char *staged),
+                             void *user, sl_error *err)
+{
+    file_sink *s = (file_sink *)sink;
+    sl_dir_entry *entries;
+    size_t count;
+    sl_bytes path = { 0 };
+    sl_bytes_printf(&path, "%s/%s", s->path, STAGING);
+    sl_code code = sl_fs_list(s->fs, sl_bytes_cstr(&path), &entries, &count, err);
+    if (code != SL_OK) {
+        sl_bytes_deinit(&path);
+        return code == SL_ENOTFOUND ? SL_OK : code;
+    }
+    for (size_t i = 0; i < count && code == SL_OK; i++) {
+        char staged[300];
+        snprintf(staged, sizeof staged, "%s/%s", STAGING, entries[i].name);
+        if (keep(user, staged))
+            continue;
+        sl_bytes_clear(&path);
+        sl_bytes_printf(&path, "%s/%s", s->path, staged);
+        code = sl_fs_remove(s->fs, sl_bytes_cstr(&path), err);
+    }
+    sl_fs_entries_free(entries, count);
+    sl_bytes_deinit(&path);
+    return code;
+}
+
+static void sink_description(const sl_sink *sink, sl_bytes *out)
+{
+    sl_bytes_printf(out, "FileSink[%s]", ((const file_sink *)sink)->path);
+}
+
+static void sink_close(sl_sink *sink)
+{
+    file_sink *s = (file_sink *)sink;
+    sl_free(s->path);
+    sl_free(s);
+}
+
+const sl_sink_class sl_json_sink = {
+    .name = "json",
+    .describe = sink_describe,
+    .open = sink_open,
+    .publish = sink_publish,
+    .clean_up = sink_clean_up,
+    .description = sink_description,
+    .close = sink_close,
+};
