@@ -1,0 +1,100 @@
+#include "client/cli/cli.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    { "run", sl_cli_run,
+      "run FILE.sql           run the statements of a file, queries until they end" },
+    { "sql", sl_cli_sql,
+      "sql -e TEXT | -f FILE  run statements and print their results" },
+    { "query", sl_cli_query,
+      "query progress|status  what a checkpoint says of its query" },
+    { "checkpoint", sl_cli_checkpoint,
+      "checkpoint inspect|verify  what a checkpoint holds, and whether it is whole" },
+    { "options", sl_cli_options,
+      "options                every setting with its default and meaning" },
+    { "version", sl_cli_version,
+      "version                versions of sluice and its libraries" },
+};
+
+#define COUNT (sizeof commands / sizeof *commands)
+
+static void print_help(FILE *out)
+{
+    fputs("sluice: structured streaming without the JVM\n\nusage: sluice COMMAND "
+          "[ARGUMENTS]\n\n",
+          out);
+    for (size_t i = 0; i < COUNT; i++)
+        fprintf(out, "  %s\n", commands[i].help);
+    fputs("\n`sluice COMMAND --help` tells more.\n", out);
+}
+
+int sl_cli_usage_error(const char *command, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fputs("sluice: ", stderr);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fprintf(stderr, "\nTry `sluice %s%s--help`.\n", command, *command != '\0' ? " " : "");
+    return 2;
+}
+
+int sl_cli_exit_code(const sl_error *err)
+{
+    switch (err->code) {
+    case SL_OK:
+        return 0;
+    case SL_ESOURCE:
+        return 5;
+    case SL_EINCOMPATIBLE:
+    case SL_ECORRUPT:
+        return 4;
+    case SL_EFENCED:
+        return 75;
+    default:
+        return 1;
+    }
+}
+
+void sl_cli_print_error(const sl_error *err)
+{
+    fprintf(stderr, "[%s] %s SQLSTATE: %s\n", err->condition, err->text, err->sqlstate);
+}
+
+int sl_cli_main(int argc, char **argv)
+{
+    signal(SIGPIPE,
+           SIG_IGN); /* a closed pipe is an error of the write, not the end of us */
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        return sl_cli_version(0, NULL);
+    const char *names[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        names[i] = commands[i].name;
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 2, argv + 2);
+    }
+    const char *near = sl_text_nearest(argv[1], names, COUNT);
+    return near != NULL
+               ? sl_cli_usage_error("", "unknown command '%s'; did you mean '%s'?",
+                                    argv[1], near)
+               : sl_cli_usage_error("", "unknown command '%s'", argv[1]);
+}

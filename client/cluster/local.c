@@ -1,0 +1,135 @@
+#include "client/cluster/local.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "connectors/memory_table.h"
+#include "worker/worker.h"
+
+#define HEARTBEAT_US 500000
+
+struct sl_local_cluster {
+    sl_host *host;
+    sl_local_network *network;
+    sl_kv_factory kv;
+    sl_memory_tables *memory;
+    sl_driver *driver;
+    sl_worker *worker;
+    char directory[256];
+};
+
+sl_code sl_local_master_parse(const char *master, uint32_t *ret_slots, sl_error *err)
+{
+    size_t n = strlen(master);
+    int64_t slots = 1;
+    if (strcmp(master, "local") == 0) {
+        *ret_slots = 1;
+        return SL_OK;
+    }
+    if (strcmp(master, "local[*]") == 0) {
+        *ret_slots = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+        return SL_OK;
+    }
+    char number[24] = { 0 };
+    bool shaped =
+        n > 7 && n < 24 && strncmp(master, "local[", 6) == 0 && master[n - 1] == ']';
+    if (shaped)
+        memcpy(number, master + 6, n - 7);
+    if (!shaped || sl_int64_parse(number, &slots, NULL) != SL_OK || slots < 1 ||
+        slots > SL_EXECUTORS_MAX)
+        return sl_fail(
+            err, SL_EINVAL,
+            "master '%.60s' is not known: use local, local[N] with N from 1 to %d, or "
+            "local[*]",
+            master, SL_EXECUTORS_MAX);
+    *ret_slots = (uint32_t)slots;
+    return SL_OK;
+}
+
+void sl_local_register_options(void)
+{
+    static bool done;
+    if (!done)
+        sl_driver_register_options();
+    done = true;
+}
+
+static sl_code start(sl_local_cluster *c, const sl_local_config *config, sl_error *err)
+{
+    char temp[320], work[320];
+    const char *base = getenv("TMPDIR");
+    snprintf(c->directory, sizeof c->directory, "%s/sluice-%ld-%08llx",
+             base != NULL && *base != '\0' ? base : "/tmp", (long)getpid(),
+             (unsigned long long)(sl_host_rand64(c->host) & 0xffffffff));
+    snprintf(temp, sizeof temp, "%s/checkpoints", c->directory);
+    snprintf(work, sizeof work, "%s/state", c->directory);
+    sl_driver_config driver = { .address = "driver",
+                                .kv = &c->kv,
+                                .temp_dir = temp,
+                                .memory = c->memory,
+                                .print = config->print,
+                                .user = config->user };
+    sl_worker_config worker = { .address = "w1",
+                                .driver_address = "driver",
+                                .slots = config->slots,
+                                .memory_bytes = INT64_MAX,
+                                .kv = &c->kv,
+                                .work_dir = work,
+                                .heartbeat_us = HEARTBEAT_US,
+                                .memory = c->memory };
+    sl_network *network = sl_local_network_of(c->network);
+    SL_TRY(sl_driver_new(c->host, network, &driver, &c->driver, err));
+    return sl_worker_new(c->host, network, &worker, &c->worker, err);
+}
+
+sl_code sl_local_cluster_new(const sl_local_config *config, sl_local_cluster **ret,
+                             sl_error *err)
+{
+    sl_local_cluster *c = (sl_local_cluster *)sl_calloc(1, sizeof *c);
+    c->kv = sl_kv_rocksdb();
+    c->memory = sl_memory_tables_new();
+    c->network = sl_local_network_new();
+    sl_code code = sl_host_real_new(&c->host, err);
+    if (code == SL_OK)
+        code = start(c, config, err);
+    if (code != SL_OK) {
+        sl_local_cluster_free(c);
+        return code;
+    }
+    *ret = c;
+    return SL_OK;
+}
+
+void sl_local_cluster_free(sl_local_cluster *c)
+{
+    if (c == NULL)
+        return;
+    sl_driver_free(c->driver);
+    sl_worker_free(c->worker);
+    sl_local_network_free(c->network);
+    if (c->host != NULL && c->directory[0] != '\0')
+        (void)!sl_fs_remove_tree(c->host->fs, c->directory, NULL);
+    sl_host_free(c->host);
+    sl_memory_tables_free(c->memory);
+    sl_free(c);
+}
+
+sl_host *sl_local_host(sl_local_cluster *c)
+{
+    return c->host;
+}
+
+sl_driver *sl_local_driver(sl_local_cluster *c)
+{
+    return c->driver;
+}
+
+int64_t sl_local_memory_peak(const sl_local_cluster *c)
+{
+    return sl_worker_memory_peak(c->worker);
+}

@@ -1,0 +1,40 @@
+/* local.h - local[N]: one driver and one worker of N slots in this process, over the
+ * in-process link.
+ *
+ * The calling thread is the loop thread: it makes the cluster, runs sl_host_run_until()
+ * and calls the driver.  Other threads reach it with sl_host_post().
+ *
+ * Owns:   host, network, driver, worker, memory tables, and a directory for temporary
+ * checkpoints and local state, made when first needed and removed at the end. */
+
+#ifndef SL_CLIENT_CLUSTER_LOCAL_H
+#define SL_CLIENT_CLUSTER_LOCAL_H
+
+#include "driver/driver.h"
+
+typedef struct sl_local_cluster sl_local_cluster;
+
+typedef struct sl_local_config {
+    uint32_t slots;
+    sl_code (*print)(void *user, const char *text, size_t length,
+                     sl_error *err); /* console text */
+    void *user;
+} sl_local_config;
+
+/* "local" = 1 slot, "local[4]", "local[*]" = one per processor. SL_EINVAL otherwise. */
+SL_CHECKED sl_code sl_local_master_parse(const char *master, uint32_t *ret_slots,
+                                         sl_error *err);
+
+/* Registers the settings of all rooms; call before sl_options_new(). Safe to call again.
+ */
+void sl_local_register_options(void);
+
+SL_CHECKED sl_code sl_local_cluster_new(const sl_local_config *config,
+                                        sl_local_cluster **ret, sl_error *err);
+void sl_local_cluster_free(sl_local_cluster *c); /* NULL is fine */
+sl_host *sl_local_host(sl_local_cluster *c);
+sl_driver *sl_local_driver(sl_local_cluster *c);
+int64_t sl_local_memory_peak(
+    const sl_local_cluster *c); /* bytes charged by the worker, at most */
+
+#endif /* SL_CLIENT_CLUSTER_LOCAL_H */
