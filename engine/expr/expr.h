@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "engine/columnar/type.h"
 
 /* Where in the SQL text; 0, 0 = nowhere. end_* is past the last byte. */
@@ -43,7 +44,14 @@ typedef struct sl_expr {
         *function; /* CALL: also casts, CASE, AND/OR, struct field access, arithmetic */
     uint32_t arg_count;
     const struct sl_expr *const *args;
+    uint32_t depth; /* 1 for leaves; never above SL_EXPR_DEPTH_MAX */
+    uint32_t size;  /* nodes of the tree, counting shared ones again; saturates */
+    bool can_fail;  /* some call in it may raise an ANSI error */
+    bool is_random; /* some call in it gives another value for each row */
 } sl_expr;
+
+/* Constructors refuse deeper trees (SL_ELIMIT), so that every walk may recurse. */
+#define SL_EXPR_DEPTH_MAX (2 * SL_SQL_DEPTH_MAX)
 
 const sl_expr *sl_expr_literal(sl_arena *arena, const sl_value *v, const char *pretty,
                                sl_sql_pos pos);
@@ -60,6 +68,10 @@ SL_CHECKED sl_code sl_expr_call(sl_arena *arena, const char *name,
  */
 SL_CHECKED sl_code sl_expr_cast(sl_arena *arena, const sl_expr *e, const sl_type *type,
                                 bool implicit, const sl_expr **ret, sl_error *err);
+/* TRY_CAST(e AS type): NULL where the cast would fail. */
+SL_CHECKED sl_code sl_expr_try_cast(sl_arena *arena, const sl_expr *e,
+                                    const sl_type *type, sl_sql_pos pos,
+                                    const sl_expr **ret, sl_error *err);
 /* e.name of a STRUCT: FIELD_NOT_FOUND with the nearest. */
 SL_CHECKED sl_code sl_expr_field(sl_arena *arena, const sl_expr *e, const char *name,
                                  sl_sql_pos pos, const sl_expr **ret, sl_error *err);

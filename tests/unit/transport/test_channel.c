@@ -1,0 +1,190 @@
+/* Unit tests of transport/: channels over a link that loses, repeats, delays and
+ * reorders. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "transport/channel.h"
+
+#define MESSAGES 200u
+
+struct end {
+    sl_channel *channel;
+    uint32_t received;
+    uint32_t peers;
+    bool out_of_order;
+};
+
+struct fixture {
+    sl_fs_virtual *fs;
+    sl_host *host;
+    sl_local_network *network;
+    struct end a, b;
+    uint64_t random;
+    uint32_t loss_percent;
+};
+
+static int64_t no_time(void *user)
+{
+    (void)user;
+    return 0;
+}
+
+static void on_message(void *user, const char *from, uint64_t incarnation, sl_span frame)
+{
+    struct end *e = (struct end *)user;
+    uint32_t number;
+    (void)from;
+    (void)incarnation;
+    memcpy(&number, frame.data, sizeof number);
+    if (number != e->received)
+        e->out_of_order = true;
+    e->received++;
+}
+
+static void on_peer(void *user, const char *from, uint64_t incarnation)
+{
+    (void)from;
+    (void)incarnation;
+    ((struct end *)user)->peers++;
+}
+
+static uint64_t next_random(struct fixture *f)
+{
+    f->random ^= f->random << 13;
+    f->random ^= f->random >> 7;
+    f->random ^= f->random << 17;
+    return f->random;
+}
+
+static uint32_t faulty(void *user, const char *from, const char *to,
+                       int64_t *ret_delay_us)
+{
+    struct fixture *f = (struct fixture *)user;
+    (void)from;
+    (void)to;
+    uint32_t draw = (uint32_t)(next_random(f) % 100);
+    uint32_t copies = draw < f->loss_percent ? 0 : draw > 90 ? 2 : 1;
+    for (uint32_t i = 0; i < copies; i++)
+        ret_delay_us[i] = (int64_t)(next_random(f) % 5000);
+    return copies;
+}
+
+static void open_end(struct fixture *f, struct end *e, const char *address,
+                     uint64_t incarnation)
+{
+    sl_channel_callbacks callbacks = { on_message, on_peer, e };
+    *e = (struct end){ 0 };
+    assert_int_equal(sl_channel_new(f->host, sl_local_network_of(f->network), address,
+                                    incarnation, callbacks, &e->channel, NULL),
+                     SL_OK);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = (struct fixture *)calloc(1, sizeof *f);
+    f->fs = sl_fs_virtual_new(no_time, NULL);
+    f->host =
+        sl_host_virtual_new(1, 0, sl_fs_virtual_fs(f->fs), (sl_host_virtual_hooks){ 0 });
+    f->network = sl_local_network_new();
+    f->random = 88172645463325252u;
+    open_end(f, &f->a, "a", 11);
+    open_end(f, &f->b, "b", 22);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    sl_channel_free(f->a.channel);
+    sl_channel_free(f->b.channel);
+    sl_local_network_free(f->network);
+    sl_host_free(f->host);
+    sl_fs_virtual_free(f->fs);
+    free(f);
+    return 0;
+}
+
+static void send_numbers(struct fixture *f, struct end *from, const char *to,
+                         uint32_t begin, uint32_t end)
+{
+    for (uint32_t i = begin; i < end; i++)
+        assert_int_equal(
+            sl_channel_send(from->channel, to, sl_span_of(&i, sizeof i), NULL), SL_OK);
+    sl_host_virtual_advance(f->host, 100);
+}
+
+static void send__delivers_in_order_over_a_good_link(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    send_numbers(f, &f->a, "b", 0, MESSAGES);
+    assert_int_equal(f->b.received, MESSAGES);
+    assert_false(f->b.out_of_order);
+    assert_int_equal(f->b.peers, 1);
+}
+
+static void send__delivers_once_and_in_order_over_a_bad_link(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    for (f->loss_percent = 0; f->loss_percent <= 60; f->loss_percent += 20) {
+        f->a.received = f->b.received = 0;
+        sl_link_faults faults = { faulty, f };
+        sl_local_network_set_faults(f->network, faults);
+        send_numbers(f, &f->a, "b", 0, MESSAGES);
+        send_numbers(f, &f->b, "a", 0, MESSAGES);
+        sl_host_virtual_advance(f->host, INT64_C(600000000));
+        assert_int_equal(f->b.received, MESSAGES);
+        assert_int_equal(f->a.received, MESSAGES);
+        assert_false(f->a.out_of_order || f->b.out_of_order);
+    }
+}
+
+static void on_peer__tells_of_a_new_incarnation(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    send_numbers(f, &f->a, "b", 0, 5);
+    sl_host_virtual_advance(f->host, 1000000);
+    sl_channel_free(f->b.channel);
+    open_end(f, &f->b, "b", 33);
+    uint32_t zero = 0;
+    assert_int_equal(
+        sl_channel_send(f->b.channel, "a", sl_span_of(&zero, sizeof zero), NULL), SL_OK);
+    sl_host_virtual_advance(f->host, 1000000);
+    assert_int_equal(f->a.peers, 2);
+    assert_int_equal(f->a.received, 1);
+    send_numbers(f, &f->a, "b", 0, 5); /* a conversation of its own, from the start */
+    sl_host_virtual_advance(f->host, 1000000);
+    assert_int_equal(f->b.received, 5);
+    assert_false(f->b.out_of_order);
+}
+
+static void send__to_nobody_is_kept_until_somebody_is_there(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    struct end late;
+    send_numbers(f, &f->a, "late", 0, 3);
+    open_end(f, &late, "late", 44);
+    sl_host_virtual_advance(f->host, 2000000);
+    assert_int_equal(late.received, 3);
+    sl_channel_free(late.channel);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(send__delivers_in_order_over_a_good_link),
+        T(send__delivers_once_and_in_order_over_a_bad_link),
+        T(on_peer__tells_of_a_new_incarnation),
+        T(send__to_nobody_is_kept_until_somebody_is_there),
+    };
+    return cmocka_run_group_tests_name("transport/channel", tests, NULL, NULL);
+}
