@@ -329,6 +329,8 @@ static sl_code merge_by_key(sl_dispatch *x, sl_error *err)
 
 static sl_code order_results(sl_dispatch *x, sl_error *err)
 {
+    if (x->part_count == 0)
+        return SL_OK;
     qsort(x->parts, x->part_count, sizeof *x->parts, compare_parts);
     if (x->plan->hidden_key)
         return merge_by_key(x, err);

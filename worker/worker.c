@@ -149,7 +149,9 @@ static void on_undeploy(sl_worker *w, const sl_msg_undeploy *m)
     sl_arena_free(q->pending_arena);
     q->pending_arena = NULL;
     sl_wattempt__abort(q);
-    sl_worker__query_gone(q);
+    q = find_query(w, m->query); /* gone already if nothing had to be waited for */
+    if (q != NULL)
+        sl_worker__query_gone(q);
 }
 
 /* ---- messages ---- */
