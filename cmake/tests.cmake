@@ -13,3 +13,13 @@ if(CMOCKA_FOUND)
     set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS unit)
   endforeach()
 endif()
+
+# tests/cli/*.sh run the real binary.
+if(TARGET sluice)
+  file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cli/*.sh)
+  foreach(test ${cli_tests})
+    get_filename_component(name ${test} NAME_WE)
+    add_test(NAME cli_${name} COMMAND bash ${test} $<TARGET_FILE:sluice>)
+    set_tests_properties(cli_${name} PROPERTIES TIMEOUT 240 LABELS cli)
+  endforeach()
+endif()

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Errors say what, where and what to do; exit codes tell kinds apart.
+set -u
+sluice=$1
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+expect() { # exit code, text, arguments...
+    local code=$1 text=$2
+    shift 2
+    "$sluice" "$@" >"$work/log" 2>&1 </dev/null
+    local got=$?
+    if [ $got -ne "$code" ] || ! grep -qF -- "$text" "$work/log"; then
+        echo "sluice $*: exit $got, wanted $code with: $text"
+        cat "$work/log"
+        exit 1
+    fi
+}
+expect 2 "did you mean 'run'" rum
+expect 2 "did you mean --master" run x.sql --mastr local
+expect 2 "local[N]" run examples/mobile/batch.sql --master 'loacl[2]'
+expect 2 "sluice.state.partitions" run examples/mobile/batch.sql --conf sluice.state.partition=2
+expect 1 "TABLE_OR_VIEW_NOT_FOUND" sql -e "SELECT * FROM nope"
+expect 1 "Did you mean one of the following? [\`action\`" sql -e "SELECT actio FROM (VALUES (1)) t(action)"
+expect 1 "                ^" sql -e "SELECT 1 FROM t WHERE"
+expect 1 "PATH_NOT_FOUND" sql -e "CREATE TABLE t (a INT) USING json OPTIONS (path '/nowhere/at/all'); SELECT * FROM t"
+expect 1 "Did you mean json?" sql -e "CREATE TABLE t (a INT) USING jsn OPTIONS (path '/')"
+expect 1 "DIVIDE_BY_ZERO" sql -e "SELECT 1/0"
+expect 1 "Schema must be specified" sql -e "CREATE TABLE t USING json OPTIONS (path 'examples/mobile/input');
+CREATE STREAMING QUERY q TRIGGER ONCE INTO console AS SELECT * FROM STREAM t"
+expect 1 "streaming aggregations without watermark" sql -e "CREATE TABLE t (a INT) USING json OPTIONS (path 'examples/mobile/input');
+CREATE STREAMING QUERY q TRIGGER ONCE INTO console AS SELECT a, count(*) FROM STREAM t GROUP BY a"
+expect 0 '{"schema": "struct<a:int,b:boolean,c:void>", "rows": [[1, true, null]]}' sql --json -e "SELECT 1 a, true b, null c"
+expect 1 '"line": 1, "column": 8' sql --json -e "SELECT x"
+expect 0 "sluice" version
+expect 0 "sluice.state.partitions" options
+
+# a second run on a checkpoint in use is refused with the process's id
+mkdir "$work/in"
+cat >"$work/q.sql" <<SQL
+CREATE TABLE t (a INT) USING json OPTIONS (path '$work/in');
+CREATE STREAMING QUERY q CHECKPOINT LOCATION '$work/cp' INTO json OPTIONS (path '$work/out') AS SELECT a FROM STREAM t;
+SQL
+"$sluice" run "$work/q.sql" &
+pid=$!
+for i in $(seq 100); do
+    [ -f "$work/cp/journal-head" ] || [ -d "$work/cp/journal" ] && break
+    sleep 0.05
+done
+sleep 0.2
+expect 1 "$pid" run "$work/q.sql"
+echo '{"a":1}' >"$work/.f" && mv "$work/.f" "$work/in/f.json"
+for i in $(seq 100); do
+    ls "$work/out/"*.json >/dev/null 2>&1 && break
+    sleep 0.05
+done
+kill -TERM $pid
+wait $pid || { echo "SIGTERM: exit $?"; exit 1; }
+[ "$(cat "$work/out/"*.json)" = '{"a":1}' ] || { echo "output is wrong"; exit 1; }
