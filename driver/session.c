@@ -362,6 +362,22 @@ static void on_stream_started(void *user, sl_stream *stream, const sl_error *err
     }
 }
 
+/* The plan borrows names and literals from the statement's arena, which goes with the
+ * answer; a running query needs one that stands by itself, as workers get it. */
+static sl_code own_plan(struct execution *x, sl_error *err)
+{
+    sl_bytes fragment = { 0 };
+    sl_physical_plan *own;
+    sl_physical_write(x->plan, &fragment);
+    sl_code code = sl_physical_read(sl_bytes_span(&fragment), &own, err);
+    sl_bytes_deinit(&fragment);
+    if (code != SL_OK)
+        return code;
+    sl_physical_free(x->plan);
+    x->plan = own;
+    return SL_OK;
+}
+
 static void start_stream(struct execution *x)
 {
     const sl_statement *s = x->statement;
@@ -380,6 +396,11 @@ static void start_stream(struct execution *x)
         .zone = session->zone,
     };
     sl_stream *stream;
+    if (own_plan(x, &x->error) != SL_OK) {
+        answer_error(x);
+        return;
+    }
+    r.plan = x->plan;
     if (s->checkpoint == NULL && *base == '\0') {
         sl_bytes note = { 0 };
         sl_bytes_printf(
