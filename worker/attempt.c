@@ -34,6 +34,7 @@ struct run_task {
     bool wants_results; /* blocked because results were in flight */
     uint32_t result_index;
     sl_span slice;
+    sl_write_request write; /* of a stage that ends in a sink */
     sl_task *task;
 };
 
@@ -261,11 +262,12 @@ static sl_code make_task(struct run_task *t, sl_error *err)
         r.out = a->exchanges[stage->to_stage].exchange;
     if (t->partition >= 0 && q->plan->state_op_count > 0)
         r.state = q->partitions[t->partition].state;
-    sl_write_request write = a->write;
-    write.stage = t->stage;
-    write.task = t->number;
-    if (stage->output == SL_TO_SINK)
-        r.sink = (sl_write_request *)sl_arena_memdup(a->arena, &write, sizeof write);
+    if (stage->output == SL_TO_SINK) {
+        t->write = a->write;
+        t->write.stage = t->stage;
+        t->write.task = t->number;
+        r.sink = &t->write;
+    }
     return sl_task_new(&r, &t->task, err);
 }
 

@@ -20,6 +20,8 @@ void sl_wpartition__init(sl_wpartition *p, uint32_t number)
 
 static void forget_steps(sl_wpartition *p, uint32_t count)
 {
+    if (count == 0)
+        return;
     for (uint32_t i = 0; i < count; i++)
         sl_bytes_deinit(&p->steps[i].bytes);
     memmove(p->steps, p->steps + count, (p->step_count - count) * sizeof *p->steps);
