@@ -20,7 +20,7 @@ typedef struct sl_arena sl_arena;
 sl_arena *sl_arena_new(void);
 void sl_arena_free(sl_arena *a); /* NULL is fine */
 void sl_arena_reset(sl_arena *a);
-size_t sl_arena_bytes(const sl_arena *a);
+size_t sl_arena_bytes(const sl_arena *a); /* of the blocks it holds */
 
 void *sl_arena_alloc(sl_arena *a, size_t size_bytes); /* 16-byte aligned, not zeroed */
 void *sl_arena_calloc(sl_arena *a, size_t count,

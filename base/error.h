@@ -48,7 +48,8 @@ sl_code sl_fail_as(sl_error *err, sl_code code, const char *condition,
  * <strerror>". */
 sl_code sl_fail_errno(sl_error *err, int err_no, const char *fmt, ...) SL_PRINTF(3, 4);
 
-/* Put more context in front of err->text: "<prefix>: <old text>". Returns err->code. */
+/* Put more context in front of err->text: "<prefix>: <old text>". Returns err->code, or
+ * SL_EINTERNAL without err: return the code you have where err may be NULL. */
 sl_code sl_error_prefix(sl_error *err, const char *fmt, ...) SL_PRINTF(2, 3);
 
 const char *sl_code_name(sl_code code); /* "EINVAL"; "OK" */

@@ -128,7 +128,10 @@ SL_CHECKED sl_code sl_fs_write_new(sl_fs *fs, const char *path, sl_span content,
 typedef struct sl_fs_virtual sl_fs_virtual;
 typedef struct sl_fs_faults {
     /* Called before every operation that changes or reads something; return SL_OK to go
-     * on, or a code that the operation then fails with. name: "append", "sync", ... */
+     * on, or a code (with err filled) that the operation then fails with. operation:
+     * "append", "sync", ...; path: of rename and link the new name. A failed append or
+     * write_at leaves its first half behind; a failed sync makes the file's unsynced
+     * bytes lost in the next crash. Called without a lock: it may crash the system. */
     sl_code (*before)(void *user, const char *operation, const char *path, sl_error *err);
     void *user;
 } sl_fs_faults;

@@ -55,11 +55,13 @@ typedef struct sl_host_class {
                           void (*fn)(void *user), void *user);
     void (*timer_cancel)(sl_host *h, sl_timer_ref t);
     /* Drop all queued posts, timers and undelivered `done`s of this owner (its jobs still
-     * run). Waits for running jobs of this owner in the real host. */
+     * run). The real host waits until its submitted jobs, running or queued, have run;
+     * the virtual one drops those that have not: the node they ran on is gone. Not from a
+     * job of the same owner. */
     void (*close_owner)(sl_host *h, void *owner);
     /* Run events until *stop is true (checked after each event). The real host waits for
-     * events; the virtual one jumps to the next. Returns false if nothing is left that
-     * could ever happen. */
+     * events, for ever if need be; the virtual one jumps to the next and returns false if
+     * nothing is left that could ever happen. */
     bool (*run_until)(sl_host *h, const bool *stop);
     /* A named point where a test may kill the process or node; cheap when none is armed.
      * Any thread. */
@@ -142,7 +144,7 @@ sl_host *sl_host_virtual_new(uint64_t seed, int64_t wall_start_us, sl_fs *fs,
                              sl_host_virtual_hooks hooks);
 /* Run exactly one event (the earliest). False if nothing is queued. */
 bool sl_host_virtual_step(sl_host *h);
-/* Let virtual time pass without waiting for an event: run all events due before now + us,
+/* Let virtual time pass without waiting for an event: run all events due by now + us,
  * then be there. */
 void sl_host_virtual_advance(sl_host *h, int64_t us);
 /* Time of the earliest queued event, INT64_MAX if none. */

@@ -58,7 +58,7 @@ SL_CHECKED sl_code sl_options_from_environment(sl_options *o, sl_error *err);
 /* Names here are constants of the code: an unknown one is an assert. */
 bool sl_options_bool(const sl_options *o, const char *name);
 int64_t sl_options_int(const sl_options *o,
-                       const char *name); /* INT, SIZE, DURATION(us) */
+                       const char *name); /* INT, SIZE, DURATION(us); auto: 0 */
 const char *sl_options_text(const sl_options *o,
                             const char *name); /* current text; borrowed until set */
 bool sl_options_is_auto(const sl_options *o, const char *name);
