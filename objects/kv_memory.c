@@ -352,13 +352,10 @@ static sl_code load_generation(struct store *s, sl_bytes *name, sl_bytes *conten
     SL_TRY(replay_log(s, sl_bytes_cstr(name), sl_bytes_span(content), &is_torn, err));
     if (s->is_read_only)
         return SL_OK;
-    if (is_torn)
-        return rotate(s, err);
-    SL_TRY(sl_fs_open(s->fs, sl_bytes_cstr(name), SL_OPEN_APPEND, &s->wal, err));
-    SL_TRY(sl_file_sync(s->wal, err));
-    SL_TRY(sl_fs_sync_dir(s->fs, s->path, err));
-    s->is_wal_named = true;
-    return SL_OK;
+    /* As RocksDB does at recovery: what the log gave goes to a new file.  The old one is
+     * not written again: an earlier life may have failed to sync it, and its pages may be
+     * clean without being on the disk (rel:3.2 rule F). */
+    return is_torn || content->size_bytes > 0 ? rotate(s, err) : SL_OK;
 }
 
 static sl_code recover(struct store *s, bool create, sl_error *err)
