@@ -234,22 +234,48 @@ static sl_code compare_target(file_sink *s, const char *target, const sl_staged_
     return code;
 }
 
+/* Inline content becomes a staged file first: a reader of the directory never sees half
+ * of it. What an earlier crash left under that name is nobody's. */
+static sl_code stage_inline(file_sink *s, const sl_staged_file *f, const char *staged,
+                            sl_error *err)
+{
+    sl_file *file;
+    sl_bytes dir = { 0 };
+    sl_bytes_printf(&dir, "%s/%s", s->path, STAGING);
+    sl_code code = sl_fs_make_dirs(s->fs, sl_bytes_cstr(&dir), err);
+    sl_bytes_deinit(&dir);
+    SL_TRY(code);
+    code = sl_fs_remove(s->fs, staged, err);
+    if (code != SL_OK && code != SL_ENOTFOUND)
+        return code;
+    SL_TRY(sl_fs_open(s->fs, staged, SL_OPEN_CREATE, &file, err));
+    code = sl_file_append(file, f->content.data, f->content.size_bytes, err);
+    if (code == SL_OK)
+        code = sl_file_sync(file, err);
+    sl_file_close(file);
+    return code;
+}
+
 static sl_code publish_one(file_sink *s, const sl_staged_file *f, sl_error *err)
 {
     sl_bytes target = { 0 }, staged = { 0 };
-    sl_error why;
-    sl_code code;
+    sl_error why = { 0 };
+    sl_code code = SL_OK;
+    bool is_inline = f->staged[0] == '\0';
     sl_bytes_printf(&target, "%s/%s", s->path, f->target);
-    sl_bytes_printf(&staged, "%s/%s", s->path, f->staged);
-    if (f->staged[0] == '\0')
-        code = sl_fs_write_new(s->fs, sl_bytes_cstr(&target), sl_bytes_span(&f->content),
-                               &why);
+    if (is_inline)
+        sl_bytes_printf(&staged, "%s/%s/%s", s->path, STAGING, f->target);
     else
+        sl_bytes_printf(&staged, "%s/%s", s->path, f->staged);
+    if (is_inline && sl_fs_exists(s->fs, sl_bytes_cstr(&target)))
+        code = SL_EEXISTS; /* compared below */
+    else if (is_inline)
+        code = stage_inline(s, f, sl_bytes_cstr(&staged), &why);
+    if (code == SL_OK)
         code = sl_fs_rename_noreplace(s->fs, sl_bytes_cstr(&staged),
                                       sl_bytes_cstr(&target), &why);
-    bool gone = code == SL_ENOTFOUND && f->staged[0] != '\0';
-    if (code == SL_EEXISTS && f->staged[0] != '\0' &&
-        sl_fs_exists(s->fs, sl_bytes_cstr(&staged)))
+    bool gone = code == SL_ENOTFOUND && !is_inline;
+    if (code == SL_EEXISTS && !is_inline && sl_fs_exists(s->fs, sl_bytes_cstr(&staged)))
         code = fail_foreign(sl_bytes_cstr(&target), err);
     else if (code == SL_EEXISTS || gone)
         code = compare_target(s, sl_bytes_cstr(&target), f, err);
@@ -266,18 +292,16 @@ static sl_code sink_publish(sl_sink *sink, int64_t batch, const sl_staged_file *
                             sl_error *err)
 {
     file_sink *s = (file_sink *)sink;
-    bool renamed = false;
     (void)batch;
     (void)replay; /* publishing is the same the second time */
     for (uint32_t i = 0; i < file_count; i++) {
         if (failpoint != NULL)
             failpoint(user, "sink.publish.rename");
         SL_TRY(publish_one(s, &files[i], err));
-        renamed = renamed || files[i].staged[0] != '\0';
     }
     if (failpoint != NULL)
         failpoint(user, "sink.publish.syncdir");
-    return renamed || replay ? sl_fs_sync_dir(s->fs, s->path, err) : SL_OK;
+    return sl_fs_sync_dir(s->fs, s->path, err);
 }
 
 static sl_code sink_clean_up(sl_sink *sink, bool (*keep)(void *user, const char *staged),
