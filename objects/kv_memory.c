@@ -344,8 +344,10 @@ static sl_code load_generation(struct store *s, sl_bytes *name, sl_bytes *conten
         return sl_fail(err, SL_ECORRUPT, "Corruption: table file %s is damaged",
                        sl_bytes_cstr(name));
     make_name(s, "wal", s->generation, name);
-    if (!sl_fs_exists(s->fs, sl_bytes_cstr(name)))
-        return SL_OK;
+    sl_file_info info;
+    sl_code code = sl_fs_stat(s->fs, sl_bytes_cstr(name), &info, err);
+    if (code != SL_OK) /* a look that failed is not an absent file */
+        return code == SL_ENOTFOUND ? SL_OK : code;
     sl_bytes_clear(content);
     SL_TRY(sl_fs_read_all(s->fs, sl_bytes_cstr(name), STORE_BYTES_MAX, content, err));
     bool is_torn = false;
