@@ -268,3 +268,22 @@ sl_code sl_fs_write_new(sl_fs *fs, const char *path, sl_span content, sl_error *
     sl_bytes_deinit(&temporary);
     return code;
 }
+
+sl_code sl_fs_sync_parent(sl_fs *fs, const char *path, sl_error *err)
+{
+    sl_bytes parent = { 0 };
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    if (n == 0)
+        sl_bytes_char(&parent, '.');
+    else
+        sl_bytes_append(&parent, path, n);
+    sl_code code = sl_fs_sync_dir(fs, sl_bytes_cstr(&parent), err);
+    sl_bytes_deinit(&parent);
+    return code;
+}

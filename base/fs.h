@@ -110,6 +110,9 @@ SL_CHECKED sl_code sl_fs_list(sl_fs *fs, const char *path, sl_dir_entry **ret_en
                               size_t *ret_count, sl_error *err);
 void sl_fs_entries_free(sl_dir_entry *entries, size_t count);
 SL_CHECKED sl_code sl_fs_sync_dir(sl_fs *fs, const char *path, sl_error *err);
+/* The name of `path` itself is durable: for a directory found standing, which an earlier process
+ * may have made without living to sync it. */
+SL_CHECKED sl_code sl_fs_sync_parent(sl_fs *fs, const char *path, sl_error *err);
 /* Take an exclusive lock on path (created if absent, never unlinked) and write `holder`
  * in it. SL_EBUSY with the text found in the file if another process holds it. Closing
  * frees it. */

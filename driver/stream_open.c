@@ -385,6 +385,7 @@ static sl_code open_all(sl_stream *s, sl_arena *arena, sl_error *err)
 {
     sl_journal_recovery recovery;
     SL_TRY(sl_fs_make_dirs(s->driver->host->fs, s->checkpoint, err));
+    SL_TRY(sl_fs_sync_parent(s->driver->host->fs, s->checkpoint, err));
     SL_TRY(sl_checkpoint_lock(s->driver->host->fs, s->checkpoint, (int64_t)getpid(),
                               "sluice driver", &s->lock, err));
     SL_TRY(open_query_file(s, arena, err));

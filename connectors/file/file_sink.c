@@ -197,6 +197,7 @@ static sl_code sink_open(const sl_sink_env *env, const sl_option_list *l, sl_sin
     const char *path;
     SL_TRY(path_of(l, &path, err));
     SL_TRY(sl_fs_make_dirs(env->fs, path, err));
+    SL_TRY(sl_fs_sync_parent(env->fs, path, err));
     file_sink *s = (file_sink *)sl_calloc(1, sizeof *s);
     s->sink.class = &sl_json_sink;
     s->fs = env->fs;
