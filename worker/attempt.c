@@ -51,7 +51,8 @@ struct run_partition {
     bool is_open, is_prepared;
     sl_state_prepared prepared;
     sl_state_figures figures;
-    sl_buffer *full; /* a full delta made with this batch */
+    sl_buffer *full;               /* a full delta made with this batch */
+    sl_state_snapshot_facts facts; /* as the loop thread knew them at the start */
 };
 
 struct executor {
@@ -284,7 +285,7 @@ static sl_code prepare_partition(sl_wattempt *a, uint32_t number, sl_error *err)
     SL_TRY(sl_state_prepare(held->state, &p->prepared, err));
     p->is_prepared = true;
     sl_state_figures_get(held->state, &p->figures);
-    sl_state_snapshot_facts facts = held->facts;
+    sl_state_snapshot_facts facts = p->facts;
     facts.row_bytes = p->figures.row_bytes;
     if (p->prepared.delta != NULL) {
         facts.batches_since++;
@@ -473,6 +474,8 @@ static sl_code set_up(sl_wattempt *a, sl_error *err)
     a->refs = SL_ARENA_ARRAY(a->arena, sl_segment_ref, q->partition_count);
     for (uint32_t i = 0; i < plan->state_op_count && i < m->state_op_count; i++)
         a->bounds[i] = (sl_task_bounds){ m->late_us[i], m->evict_us[i] };
+    for (uint32_t i = 0; i < q->partition_count; i++)
+        a->partitions[i].facts = q->partitions[i].facts;
     for (uint32_t i = 0; i < m->partition_count; i++) {
         if (m->partitions[i].partition >= q->partition_count)
             return sl_fail(err, SL_EINTERNAL, "partition %u of %u",
