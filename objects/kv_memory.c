@@ -6,8 +6,9 @@
  *              payload
  *
  * A flush writes table-<G+1> and then removes generation G, as a RocksDB flush makes a
- * table and drops the log.  Opening for writing makes what it found durable, as RocksDB
- * does: by a sync if the log ends clean, by a new table if a torn tail was dropped. */
+ * table and drops the log.  Opening for writing turns the log into a table, as RocksDB
+ * does: what was found is durable then, even if an earlier sync of the log failed and its
+ * pages only look clean (rel:3.2 rule F). */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -178,21 +179,16 @@ static bool replay_record(struct store *s, sl_span payload)
 /* The answers of RocksDB's log reader: a record that is cut short is damage under
  * ABSOLUTE and the end under TOLERATE_TAIL; a checksum that is wrong is damage under
  * both; zeroes are the end of what was written. */
-static sl_code replay_log(struct store *s, const char *path, sl_span log,
-                          bool *ret_is_torn, sl_error *err)
+static sl_code replay_log(struct store *s, const char *path, sl_span log, sl_error *err)
 {
     sl_reader r = sl_reader_of(log);
-    *ret_is_torn = false;
     while (r.at < r.size_bytes) {
         size_t at = r.at;
         uint32_t length = sl_read_u32(&r), crc = sl_read_u32(&r);
-        if (!r.failed && length == 0 && crc == 0) {
-            *ret_is_torn = true;
+        if (!r.failed && length == 0 && crc == 0)
             break;
-        }
         sl_span payload = sl_read_bytes(&r, length);
         if (r.failed) {
-            *ret_is_torn = true;
             if (s->recovery == SL_KV_TOLERATE_TAIL)
                 break;
             return sl_fail(err, SL_ECORRUPT,
@@ -350,14 +346,8 @@ static sl_code load_generation(struct store *s, sl_bytes *name, sl_bytes *conten
         return code == SL_ENOTFOUND ? SL_OK : code;
     sl_bytes_clear(content);
     SL_TRY(sl_fs_read_all(s->fs, sl_bytes_cstr(name), STORE_BYTES_MAX, content, err));
-    bool is_torn = false;
-    SL_TRY(replay_log(s, sl_bytes_cstr(name), sl_bytes_span(content), &is_torn, err));
-    if (s->is_read_only)
-        return SL_OK;
-    /* As RocksDB does at recovery: what the log gave goes to a new file.  The old one is
-     * not written again: an earlier life may have failed to sync it, and its pages may be
-     * clean without being on the disk (rel:3.2 rule F). */
-    return is_torn || content->size_bytes > 0 ? rotate(s, err) : SL_OK;
+    SL_TRY(replay_log(s, sl_bytes_cstr(name), sl_bytes_span(content), err));
+    return s->is_read_only || content->size_bytes == 0 ? SL_OK : rotate(s, err);
 }
 
 static sl_code recover(struct store *s, bool create, sl_error *err)

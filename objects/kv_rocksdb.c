@@ -42,8 +42,8 @@ static sl_code fail_rocksdb(sl_error *err, const char *what, const char *path,
         code = SL_EBUSY;
     else if (strstr(message, "does not exist (create_if_missing is false)"))
         code = SL_ENOTFOUND;
-    else if (strncmp(message, "Corruption", 10) == 0 || strstr(message, "No such file"))
-        code = SL_ECORRUPT;
+    else if (strncmp(message, "IO error", 8) != 0 || strstr(message, "No such file"))
+        code = SL_ECORRUPT; /* "Corruption", and other statuses that only damage makes */
     sl_fail(err, code, "RocksDB %s: %s failed: %s", path, what, message);
     rocksdb_free(message);
     return code;
