@@ -15,7 +15,7 @@
 #define DAY_US (24 * HOUR_US)
 
 typedef struct unit {
-    const char *name; /* singular; a final s is allowed too */
+    const char *name; /* singular; a final s is allowed after two letters or more */
     int32_t months;
     int64_t us;
 } unit;
@@ -92,7 +92,8 @@ static bool take_unit(scan *s, const unit **ret)
         n++;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         size_t length = strlen(units[i].name);
-        bool plural = n == length + 1 && (s->p[n - 1] == 's' || s->p[n - 1] == 'S');
+        bool plural =
+            length > 1 && n == length + 1 && (s->p[n - 1] == 's' || s->p[n - 1] == 'S');
         if ((n == length || plural) && strncasecmp(s->p, units[i].name, length) == 0) {
             *ret = &units[i];
             s->p += n;

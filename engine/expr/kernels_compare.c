@@ -183,6 +183,11 @@ static void compare(const sl_vector *a, const sl_vector *b, int op, uint64_t *re
         memset(ret, 0xff, sl_bitmap_words(n) * 8);
         break;
     default:
+        if (a->is_constant && b->is_constant) { /* two values of an IN list */
+            loops[op][s][0](a->values, b->values, ret, 1);
+            memset(ret, ret[0] & 1 ? 0xff : 0, sl_bitmap_words(n) * 8);
+            break;
+        }
         loops[op][s][shape](a->values, b->values, ret, n);
     }
 }

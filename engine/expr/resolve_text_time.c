@@ -26,7 +26,8 @@ static const sl_expr *text_literal(const sl_call_site *s, const char *text)
 static void add_argument(sl_call_site *s, const sl_expr *e)
 {
     const sl_expr **args = SL_ARENA_ARRAY(s->arena, const sl_expr *, s->arg_count + 1);
-    memcpy(args, s->args, s->arg_count * sizeof *args);
+    for (uint32_t i = 0; i < s->arg_count; i++)
+        args[i] = s->args[i];
     args[s->arg_count++] = e;
     s->args = args;
 }
@@ -195,7 +196,10 @@ static sl_code duration_argument(sl_call_site *s, uint32_t i, sl_error *err)
 {
     const sl_expr *e = s->args[i];
     if (e->kind != SL_EXPR_LITERAL || e->literal.is_null)
-        return sl_coerce__argument(s, i, sl_type_of(SL_TYPE_LONG), err);
+        return sl_coerce__mismatch(s, "NON_FOLDABLE_INPUT", err,
+                                   "the input `duration` should be a foldable \"INTERVAL "
+                                   "DAY TO SECOND\" expression; however, got \"%.200s\".",
+                                   e->pretty);
     int64_t us = e->literal.i64;
     if (e->type->id == SL_TYPE_STRING) {
         int32_t months;
