@@ -288,6 +288,7 @@ struct stage {
     sl_task_outcome outcome; /* file and pointers are not kept */
     sl_task_event_times event_times[4];
     sl_budget budget;
+    uint64_t fail_nth; /* this data-dependent allocation of the task fails */
 };
 
 static inline void stage_init(struct stage *s, sl_arena *arena, const sl_op_plan *ops,
@@ -325,9 +326,11 @@ static inline sl_code try_stage(struct stage *s, const char *const *inputs,
         chunks[i] = chunk_of(inputs[i]);
     s->request.in = one_way_exchange(1, 1, false);
     feed(s->request.in, chunks, count);
+    sl_alloc_fail_after(s->fail_nth);
     sl_code code = sl_task_new(&s->request, &task, err);
     if (code == SL_OK)
         code = run_to_end(task, 1, err);
+    sl_alloc_fail_after(0);
     if (code == SL_OK) {
         sl_task_outcome_get(task, &s->outcome);
         for (uint32_t i = 0; i < s->plan.watermark_count; i++)

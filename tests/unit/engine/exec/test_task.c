@@ -183,6 +183,73 @@ static void new__refuses_requests_that_miss_something(void **state)
     stage_deinit(&s);
 }
 
+/* Every allocation fails once: the task says so, nothing leaks, no account stays open. */
+static void sweep(sl_arena *arena, const sl_op_plan *ops, uint32_t op_count)
+{
+    const char *const inputs[] = { "1,a,10,0.5; 2,a longer text here,20,0.5; 7,c",
+                                   "3,another text of some length,30; null,a,5" };
+    bool failed = true;
+    for (uint64_t nth = 1; failed; nth++) {
+        struct stage s;
+        sl_error err;
+        stage_init(&s, arena, ops, op_count);
+        s.request.chunk_rows = 3;
+        s.fail_nth = nth;
+        sl_code code = try_stage(&s, inputs, 2, &err); /* asserts that the ledger is 0 */
+        stage_deinit(&s);
+        assert_true(code == SL_OK || code == SL_ENOMEM);
+        failed = code == SL_ENOMEM;
+        assert_true(nth > 1 || failed);
+        assert_true(nth < 1000);
+    }
+}
+
+static void task__survives_any_failing_allocation(void **state)
+{
+    sl_arena *arena = *state;
+    sl_error err;
+    const sl_sort_key by_x[] = { { column(arena, input_schema(), X), true, true } };
+    const sl_schema *windowed = windowed_schema(arena);
+    const sl_expr *exprs[] = { column(arena, windowed, WHAT),
+                               call(arena, "+", column(arena, windowed, X),
+                                    number(arena, 1)) };
+    const sl_type *types[] = { exprs[0]->type, exprs[1]->type };
+    sl_op_plan rows[] = { { .kind = SL_OP_SORT, .output = input_schema() },
+                          window_op(arena, 10 * SEC, 4 * SEC, 0),
+                          { .kind = SL_OP_FILTER, .output = windowed },
+                          { .kind = SL_OP_PROJECT,
+                            .output = schema_of(arena, types, 2),
+                            .u.project = { 2, exprs } } };
+    rows[0].u.sort.count = 1;
+    rows[0].u.sort.keys = by_x;
+    rows[0].u.sort.limit = -1;
+    rows[2].u.filter.predicate =
+        call(arena, "<", column(arena, windowed, X), number(arena, 30));
+    sweep(arena, rows, LENGTH(rows));
+
+    sl_agg *agg = SL_ARENA_NEW(arena, sl_agg);
+    const sl_expr *arg = column(arena, input_schema(), WHAT);
+    OK(sl_agg_resolve(arena, "min", false, &arg, 1, (sl_sql_pos){ 0 }, agg, &err));
+    sl_group_key key = { .expr = column(arena, input_schema(), WHAT),
+                         .name = "what",
+                         .type = sl_type_of(SL_TYPE_STRING) };
+    const sl_type *partial[] = { sl_type_of(SL_TYPE_BINARY), sl_type_of(SL_TYPE_LONG),
+                                 agg->buffer_types[0] };
+    const sl_type *final[] = { key.type, agg->result_type };
+    sl_op_plan groups[] = {
+        { .kind = SL_OP_PARTIAL_AGG, .output = schema_of(arena, partial, 3) },
+        { .kind = SL_OP_FINAL_AGG, .output = schema_of(arena, final, 2) }
+    };
+    for (uint32_t i = 0; i < 2; i++) {
+        groups[i].u.agg.key_count = 1;
+        groups[i].u.agg.keys = &key;
+        groups[i].u.agg.agg_count = 1;
+        groups[i].u.agg.aggs = agg;
+        groups[i].u.agg.slot_width = sl_agg_layout(agg, 1);
+    }
+    sweep(arena, groups, 2);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -194,6 +261,7 @@ int main(void)
         T(step__drains_the_exchange_behind_a_limit),
         T(step__yields_when_the_next_stage_is_full),
         T(new__refuses_requests_that_miss_something),
+        T(task__survives_any_failing_allocation),
     };
     return cmocka_run_group_tests_name("engine/exec/task", tests, NULL, NULL);
 }
