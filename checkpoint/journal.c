@@ -286,7 +286,8 @@ static sl_code check_next(const sl_journal *j, const char *what, int64_t batch,
 }
 
 static sl_code check_offsets(const sl_journal *j, const sl_offsets_record *record,
-                             const sl_journal_seen *seen, size_t seen_count, sl_error *err)
+                             const sl_journal_seen *seen, size_t seen_count,
+                             sl_error *err)
 {
     SL_TRY(check_writable(j, err));
     SL_TRY(check_epoch(j, record->epoch, err));

@@ -17,6 +17,7 @@
 #include "checkpoint/layout.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/record_parts_private.h"
+#include "objects/durable_dir.h"
 
 #define CHAIN_CHECKED 3 /* commits whose parent hashes are compared at every open */
 
@@ -372,6 +373,9 @@ sl_code sl_journal__recover(sl_journal *j, const sl_journal_options *options,
             *err = why;
         return code;
     }
+    /* Before anything rests on it: the names of the store and of its location. */
+    if (j->last_commit < 0 && !j->is_read_only)
+        SL_TRY(sl_durable_dir_make(j->fs, j->path, 2, err));
     *ret = (sl_journal_recovery){ .last_commit = j->last_commit,
                                   .first_commit = j->first_commit,
                                   .pending_offsets = j->pending_offsets,

@@ -150,7 +150,7 @@ static bool take_seen(void *user, sl_span key, sl_span value)
         return false;
     sl_reader r = sl_reader_of(payload);
     sl_journal_seen entry = { .source = w->source,
-                            .path = sl_bytes_cstr(&w->key) + w->prefix_chars };
+                              .path = sl_bytes_cstr(&w->key) + w->prefix_chars };
     entry.batch = sl_read_i64(&r);
     entry.mtime_us = sl_read_i64(&r);
     entry.size_bytes = sl_read_i64(&r);

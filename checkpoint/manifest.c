@@ -9,6 +9,7 @@
 #include "checkpoint/frame_private.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/record_parts_private.h"
+#include "objects/durable_dir.h"
 
 #define SINK_ID_CHARS_MAX 48
 #define MANIFEST_READ_BYTES_MAX (SL_RECORD_BYTES_MAX + SL_MANIFEST_FILE_BYTES_MAX)
@@ -274,7 +275,7 @@ int64_t sl_manifest_last_batch(const sl_manifest *m)
 
 static sl_code start_file(sl_manifest *m, int64_t batch, sl_error *err)
 {
-    SL_TRY(sl_fs_make_dirs(m->fs, m->dir, err));
+    SL_TRY(sl_durable_dir_make(m->fs, m->dir, 2, err));
     sl_bytes path = { 0 };
     sl_code code = SL_EEXISTS;
     sl_error why;

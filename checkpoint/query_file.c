@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "checkpoint/layout.h"
+#include "objects/durable_dir.h"
 
 #define QUERY_FILE_BYTES_MAX ((size_t)SL_SQL_BYTES_MAX * 8)
 #define CHECKSUM_CHARS 16
@@ -78,7 +79,7 @@ sl_code sl_query_file_create(sl_fs *fs, const char *root, const sl_query_file *q
 {
     sl_checkpoint_path path;
     SL_TRY(sl_layout_query_file(root, &path, err));
-    SL_TRY(sl_fs_make_dirs(fs, root, err));
+    SL_TRY(sl_durable_dir_make(fs, root, 1, err));
     sl_bytes text = { 0 };
     sl_code code = encode(q, &text, err);
     if (code == SL_OK) {

@@ -7,6 +7,7 @@
 #include "checkpoint/frame_private.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/record_parts_private.h"
+#include "objects/durable_dir.h"
 
 #define SNAPSHOT_FILE_BYTES_MAX ((size_t)16 << 20)
 
@@ -85,7 +86,7 @@ sl_code sl_snapshot_file_write(sl_fs *fs, const char *root, const char *name,
     sl_checkpoint_path dir, path;
     SL_TRY(sl_layout_partition(root, f->partition, &dir, err));
     SL_TRY(sl_layout_snapshot(root, f->partition, name, &path, err));
-    SL_TRY(sl_fs_make_dirs(fs, dir.text, err));
+    SL_TRY(sl_durable_dir_make(fs, dir.text, 2, err));
     sl_bytes bytes = { 0 };
     sl_code code = sl_snapshot_file_encode(f, &bytes, err);
     if (code == SL_OK) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "objects/durable_dir.h"
 
 #define PIECE_BYTES ((size_t)1 << 20)
 #define HEX_CHARS 32
@@ -218,6 +219,7 @@ sl_code sl_content_put_file(const sl_content_store *s, const char *path,
 sl_code sl_content_sync(const sl_content_store *s, sl_error *err)
 {
     sl_failpoint_pass(s->failpoints, "content.sync");
+    SL_TRY(sl_durable_dir_make(s->fs, s->dir, 1, err));
     return sl_fs_sync_dir(s->fs, s->dir, err);
 }
 

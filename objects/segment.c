@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "objects/durable_dir.h"
 
+#define DIR_LEVELS 2 /* state/segments of a checkpoint */
 #define MIB UINT64_C(1048576)
 #define SEGMENT_MAGIC "SLSEGMT1"
 #define RECORD_MAGIC UINT32_C(0x52534c53) /* "SLSR" */
@@ -21,6 +23,7 @@ struct sl_segment_writer {
     char query_id[QUERY_ID_CHARS_MAX + 1];
     uint64_t preallocate_bytes, bytes_max;
     sl_failpoints failpoints;
+    bool is_dir_durable;
     sl_file *file; /* NULL between segments */
     char name[SL_SEGMENT_NAME_MAX];
     uint64_t next_number;
@@ -108,7 +111,9 @@ static void encode_header(const sl_segment_writer *w,
 
 static sl_code start_segment(sl_segment_writer *w, sl_error *err)
 {
-    SL_TRY(sl_fs_make_dirs(w->fs, w->dir, err));
+    if (!w->is_dir_durable)
+        SL_TRY(sl_durable_dir_make(w->fs, w->dir, DIR_LEVELS, err));
+    w->is_dir_durable = true;
     sl_bytes path = { 0 };
     sl_code code = SL_EEXISTS;
     sl_error why;
