@@ -282,11 +282,12 @@ static sl_code read_payload(sl_file *file, const char *path, const sl_segment_re
                        " bytes at offset %" PRIu64,
                        path, size, ref->length_bytes, ref->offset);
     sl_bytes_clear(ret);
-    sl_bytes_reserve(ret, (size_t)ref->length_bytes);
+    sl_bytes_reserve(ret, (size_t)ref->length_bytes + 1);
     size_t got = 0;
     SL_TRY(sl_file_read(file, (int64_t)ref->offset, ret->data, (size_t)ref->length_bytes,
                         &got, err));
     ret->size_bytes = got;
+    ret->data[got] = 0;
     sl_hash128 hash = sl_hash128_of(ret->data, got);
     if (got != ref->length_bytes || hash.low != ref->hash.low ||
         hash.high != ref->hash.high)

@@ -58,11 +58,12 @@ sl_code sl_spill_read(sl_spill *s, const sl_spill_block *block, sl_bytes *ret,
         return SL_OK;
     if (!s->reader)
         SL_TRY(sl_fs_open(s->fs, s->path, SL_OPEN_READ, &s->reader, err));
-    sl_bytes_reserve(ret, (size_t)block->length_bytes);
+    sl_bytes_reserve(ret, (size_t)block->length_bytes + 1);
     size_t got = 0;
     SL_TRY(sl_file_read(s->reader, (int64_t)block->offset, ret->data,
                         (size_t)block->length_bytes, &got, err));
     ret->size_bytes = got;
+    ret->data[got] = 0;
     if (got != block->length_bytes || sl_hash64(ret->data, got) != block->hash)
         return sl_fail(err, SL_ECORRUPT,
                        "spill %s: the block at %" PRIu64 " reads back differently",
