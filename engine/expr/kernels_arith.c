@@ -8,14 +8,15 @@
 #include "engine/expr/kernel_errors_private.h"
 #include "engine/expr/vector_private.h"
 
-/* Each leaves the wrapped result in r and sets o on overflow. */
+/* Each leaves the wrapped result in r and sets the top bit of o on overflow. Only logic
+ * on whole words, so that plain SSE2 can do it for 64-bit integers too. */
 #define ADD_I(T, U, a, b, r, o)                                                          \
     r = (T)((U)(a) + (U)(b));                                                            \
-    o |= (T)(((a) ^ r) & ((b) ^ r)) < 0
+    o |= (U)(((a) ^ r) & ((b) ^ r))
 #define SUB_I(T, U, a, b, r, o)                                                          \
     r = (T)((U)(a) - (U)(b));                                                            \
-    o |= (T)(((a) ^ (b)) & ((a) ^ r)) < 0
-#define MUL_I(T, U, a, b, r, o) o |= __builtin_mul_overflow(a, b, &r)
+    o |= (U)(((a) ^ (b)) & ((a) ^ r))
+#define MUL_I(T, U, a, b, r, o) o |= __builtin_mul_overflow(a, b, &r) ? (U)-1 : (U)0
 #define ADD_F(T, U, a, b, r, o) r = (a) + (b)
 #define SUB_F(T, U, a, b, r, o) r = (a) - (b)
 #define MUL_F(T, U, a, b, r, o) r = (a) * (b)
@@ -28,13 +29,13 @@ typedef bool (*binary_loop)(const void *a, const void *b, void *ret, uint32_t n)
         const T *restrict a = left;                                                      \
         const T *restrict b = right;                                                     \
         T *restrict out = ret;                                                           \
-        int overflow = 0;                                                                \
+        U overflow = 0;                                                                  \
         for (uint32_t i = 0; i < n; i++) {                                               \
             T x = a[A], y = b[B], r;                                                     \
             OP(T, U, x, y, r, overflow);                                                 \
             out[i] = r;                                                                  \
         }                                                                                \
-        return overflow != 0;                                                            \
+        return overflow >> (8 * sizeof(U) - 1);                                          \
     }
 
 #define SHAPES(op, OP, T, U, suffix)                                                     \
@@ -47,8 +48,8 @@ typedef bool (*binary_loop)(const void *a, const void *b, void *ret, uint32_t n)
     SHAPES(op, I, int16_t, uint16_t, i16)                                                \
     SHAPES(op, I, int32_t, uint32_t, i32)                                                \
     SHAPES(op, I, int64_t, uint64_t, i64)                                                \
-    SHAPES(op, F, float, float, f32)                                                     \
-    SHAPES(op, F, double, double, f64)
+    SHAPES(op, F, float, uint32_t, f32)                                                  \
+    SHAPES(op, F, double, uint64_t, f64)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion" /* int8_t ^ int8_t is an int, and back */

@@ -55,6 +55,24 @@ SL_HOT static void change_ascii(const char *restrict from, uint32_t length, bool
         to[i] = (char)(from[i] ^ (((uint8_t)(from[i] - first) < 26) << 5));
 }
 
+/* Eight ASCII bytes at once: 0x80 marks those from a to z (or A to Z), which flip 0x20.
+ */
+static inline uint64_t change_word(uint64_t x, bool up)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t first = up ? 'a' : 'A', last = up ? 'z' : 'Z';
+    uint64_t above = x + ones * (0x80 - first), past = x + ones * (0x7f - last);
+    return x ^ ((above & ~past & (ones << 7)) >> 2);
+}
+
+static void change_short(const uint64_t words[2], bool up, sl_string_view *out)
+{
+    const uint64_t length = UINT64_C(0xffffffff);
+    uint64_t changed[2] = { (words[0] & length) | change_word(words[0] & ~length, up),
+                            change_word(words[1], up) };
+    memcpy(out, changed, sizeof changed);
+}
+
 /* Characters beyond ASCII change one by one; German sharp s becomes SS as in Java. */
 static sl_code change_unicode(sl_kernel_call *c, const char *p, uint32_t length, bool up,
                               sl_string_view *out, sl_error *err)
@@ -100,6 +118,11 @@ sl_code sl_kernel__upper(sl_kernel_call *c, sl_error *err)
     uint32_t i;
     while (sl_rows__next(&rows, &i)) {
         const sl_string_view *v = sl_text__at(c->args[0], i);
+        uint64_t words[2];
+        if (sl_text__is_short_ascii(v, words)) {
+            change_short(words, up, &out[i]);
+            continue;
+        }
         const char *text = sl_string_data(v);
         if (!sl_utf8__is_ascii(text, v->length)) {
             SL_TRY(change_unicode(c, text, v->length, up, &out[i], err));
@@ -126,8 +149,10 @@ sl_code sl_kernel__length(sl_kernel_call *c, sl_error *err)
     uint32_t i;
     while (sl_rows__next(&rows, &i)) {
         const sl_string_view *v = sl_text__at(c->args[0], i);
-        out[i] = (int32_t)(characters ? sl_utf8__count(sl_string_data(v), v->length)
-                                      : v->length);
+        uint64_t words[2];
+        bool bytes = !characters || sl_text__is_short_ascii(v, words);
+        out[i] =
+            (int32_t)(!bytes ? sl_utf8__count(sl_string_data(v), v->length) : v->length);
     }
     return SL_OK;
 }

@@ -38,6 +38,15 @@ static inline uint32_t sl_utf8__count(const char *p, uint32_t length)
         count += ((uint8_t)p[i] & 0xc0) != 0x80;
     return count;
 }
+/* The two words of a view that holds its text: the length is the low half of words[0].
+ * Padding is zero, so that all twelve bytes may be looked at. */
+static inline bool sl_text__is_short_ascii(const sl_string_view *v, uint64_t words[2])
+{
+    memcpy(words, v, 16);
+    return v->length <= SL_STRING_INLINE_MAX &&
+           (((words[0] & UINT64_C(0xffffffff00000000)) | words[1]) &
+            UINT64_C(0x8080808080808080)) == 0;
+}
 /* Byte offset of character n, or length. */
 uint32_t sl_utf8__offset(const char *p, uint32_t length, uint32_t n);
 bool sl_utf8__is_ascii(const char *p, uint32_t length);
