@@ -191,7 +191,7 @@ sl_code sl_state_skip_to(sl_state_partition *p, int64_t batch, sl_error *err)
 
 void sl_state_figures_get(const sl_state_partition *p, sl_state_figures *ret)
 {
-    *ret = p->figures;
+    *ret = p->phase == SL_STATE_PREPARED ? p->pending : p->figures;
     ret->memory_bytes = 0;
     for (uint32_t i = 0; i < p->table_count; i++)
         ret->memory_bytes += sl_budget_used(&p->tables[i].budget);

@@ -187,7 +187,7 @@ SL_CHECKED sl_code sl_state_expired(sl_state_table *t, int64_t evict_us,
 /* The end of the entry that ends first, or a lower bound of it; INT64_MAX if none. */
 int64_t sl_state_first_end(const sl_state_table *t);
 
-/* ---- figures of the last committed version ---- */
+/* ---- figures of the last committed version; while PREPARED, of the prepared one ---- */
 typedef struct sl_state_figures {
     uint64_t row_count;
     uint64_t row_bytes;   /* of all rows as a delta writes them */

@@ -68,6 +68,25 @@ static void abort__undoes_a_prepared_batch_too(void **state)
     sl_state_partition_free(p);
 }
 
+static void figures__are_of_the_prepared_version_once_a_batch_is_prepared(void **state)
+{
+    sl_state_figures figures;
+    (void)state;
+    sl_state_partition *p = fixture_new(NULL);
+    begin(p, 0);
+    put_one(p, 1, 1, 10, "one");
+    sl_state_figures_get(p, &figures);
+    assert_int_equal(figures.row_count, 0);
+    sl_state_prepared made = prepare(p);
+    sl_state_figures_get(p, &figures);
+    assert_int_equal(figures.row_count, 1); /* what the commit record says */
+    sl_state_abort(p);
+    sl_state_figures_get(p, &figures);
+    assert_int_equal(figures.row_count, 0);
+    sl_buffer_unref(made.delta);
+    sl_state_partition_free(p);
+}
+
 static void remove__hides_the_entry_at_once_and_upsert_brings_it_back_as_new(void **state)
 {
     (void)state;
@@ -411,6 +430,7 @@ int main(void)
         cmocka_unit_test(upsert__a_new_slot_is_zeroed_and_marked_new_once),
         cmocka_unit_test(abort__restores_values_strings_and_keys),
         cmocka_unit_test(abort__undoes_a_prepared_batch_too),
+        cmocka_unit_test(figures__are_of_the_prepared_version_once_a_batch_is_prepared),
         cmocka_unit_test(
             remove__hides_the_entry_at_once_and_upsert_brings_it_back_as_new),
         cmocka_unit_test(touched__lists_changed_groups_in_order_of_first_touch),
