@@ -32,7 +32,7 @@ struct execution {
     sl_dispatch *dispatch;
     sl_stream *stream; /* waited for */
     char *note;
-    bool cancelled;
+    bool cancelled, detached;
 };
 
 struct sl_session {
@@ -42,6 +42,7 @@ struct sl_session {
     const sl_time_zone *zone;
     sl_tables *tables;
     struct execution *current;
+    bool detached; /* of the next execution */
 };
 
 sl_session *sl_session_new(sl_driver *d, const sl_options *options)
@@ -354,7 +355,7 @@ static void on_stream_started(void *user, sl_stream *stream, const sl_error *err
     if (err != NULL) {
         x->error = *err;
         answer_error(x);
-    } else if (is_awaited(x->statement)) {
+    } else if (is_awaited(x->statement) && !x->detached) {
         x->stream = stream;
         sl_stream_on_end(stream, on_stream_end, x);
     } else {
@@ -704,6 +705,7 @@ void sl_session_execute(sl_session *s, sl_arena *arena, const sl_statement *stat
     x->statement = statement;
     x->on_answer = on_answer;
     x->user = user;
+    x->detached = s->detached;
     if (s->current != NULL) {
         (void)sl_fail(&x->error, SL_EINVAL, "a session runs one statement at a time");
         on_answer(user, &(sl_answer){ .kind = SL_ANSWER_ERROR, .error = &x->error });
@@ -748,6 +750,11 @@ void sl_session_execute(sl_session *s, sl_arena *arena, const sl_statement *stat
         reset_settings(x);
         break;
     }
+}
+
+void sl_session_set_detached(sl_session *s, bool detached)
+{
+    s->detached = detached;
 }
 
 void sl_session_cancel(sl_session *s)

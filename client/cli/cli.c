@@ -6,6 +6,10 @@
 #include <string.h>
 
 #include "base/text.h"
+#if __has_include("client/stest/stest.h")
+#include "client/stest/stest.h"
+#define HAS_STEST 1
+#endif
 
 static const struct command {
     const char *name;
@@ -13,17 +17,21 @@ static const struct command {
     const char *help;
 } commands[] = {
     { "run", sl_cli_run,
-      "run FILE.sql           run the statements of a file, queries until they end" },
+      "run FILE.sql               run the statements of a file, queries until they end" },
     { "sql", sl_cli_sql,
-      "sql -e TEXT | -f FILE  run statements and print their results" },
+      "sql -e TEXT | -f FILE      run statements and print their results" },
     { "query", sl_cli_query,
-      "query progress|status  what a checkpoint says of its query" },
+      "query progress|status      what a checkpoint says of its query" },
     { "checkpoint", sl_cli_checkpoint,
       "checkpoint inspect|verify  what a checkpoint holds, and whether it is whole" },
+#ifdef HAS_STEST
+    { "test", sl_stest_main,
+      "test FILE.stest...         tests of streaming SQL with a virtual clock" },
+#endif
     { "options", sl_cli_options,
-      "options                every setting with its default and meaning" },
+      "options                    every setting with its default and meaning" },
     { "version", sl_cli_version,
-      "version                versions of sluice and its libraries" },
+      "version                    versions of sluice and its libraries, what is in it" },
 };
 
 #define COUNT (sizeof commands / sizeof *commands)
@@ -35,7 +43,12 @@ static void print_help(FILE *out)
           out);
     for (size_t i = 0; i < COUNT; i++)
         fprintf(out, "  %s\n", commands[i].help);
-    fputs("\n`sluice COMMAND --help` tells more.\n", out);
+    fputs(
+        "\n`sluice COMMAND --help` tells more.\n\n"
+        "Exit codes: 0 ok, 1 a statement or query failed, 2 wrong usage, 3 cannot "
+        "connect,\n4 incompatible or damaged checkpoint, 5 data loss refused, 75 fenced "
+        "by a newer driver,\n130 interrupted.\n",
+        out);
 }
 
 int sl_cli_usage_error(const char *command, const char *fmt, ...)
@@ -49,32 +62,10 @@ int sl_cli_usage_error(const char *command, const char *fmt, ...)
     return 2;
 }
 
-int sl_cli_exit_code(const sl_error *err)
-{
-    switch (err->code) {
-    case SL_OK:
-        return 0;
-    case SL_ESOURCE:
-        return 5;
-    case SL_EINCOMPATIBLE:
-    case SL_ECORRUPT:
-        return 4;
-    case SL_EFENCED:
-        return 75;
-    default:
-        return 1;
-    }
-}
-
-void sl_cli_print_error(const sl_error *err)
-{
-    fprintf(stderr, "[%s] %s SQLSTATE: %s\n", err->condition, err->text, err->sqlstate);
-}
-
 int sl_cli_main(int argc, char **argv)
 {
-    signal(SIGPIPE,
-           SIG_IGN); /* a closed pipe is an error of the write, not the end of us */
+    /* A closed pipe is an error of the write, not the end of us. */
+    signal(SIGPIPE, SIG_IGN);
     if (argc < 2) {
         print_help(stderr);
         return 2;

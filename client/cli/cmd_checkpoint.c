@@ -1,85 +1,75 @@
 /* `sluice checkpoint` and `sluice query` on checkpoints that are not in use. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "checkpoint/inspect.h"
 #include "checkpoint/verify.h"
 #include "client/cli/cli.h"
+#include "client/cli/flags.h"
+#include "client/cli/state_check.h"
+#include "sluice/sluice.h"
+
+#define BATCHES_MAX 1000000
 
 static const char checkpoint_help[] =
     "usage: sluice checkpoint inspect DIR [--batches N] [--json]\n"
-    "       sluice checkpoint verify DIR [--json]\n\n"
-    "inspect prints the query and its newest batches: offsets, commits, where state "
-    "lies.\n"
-    "verify reads everything that retained commits name and checks it; exit 4 if it is "
-    "damaged.\n";
+    "       sluice checkpoint verify DIR [--json]\n"
+    "\n"
+    "inspect prints the query and its newest batches (20): offsets, commits, where "
+    "state\n"
+    "lies. verify reads everything that retained commits name, checks it, and makes the\n"
+    "state of the last commit from it; exit 4 if something is damaged.\n"
+    "Both change nothing, and want a checkpoint that is not in use.\n";
 
 static const char query_help[] =
-    "usage: sluice query progress DIR [--batches N]   the progress reports of the newest "
-    "batches, as JSON\n"
-    "       sluice query status DIR [--json]          the query and its last batch\n\n"
-    "DIR is a checkpoint location that is not in use.\n";
+    "usage: sluice query progress DIR [--batches N]\n"
+    "       sluice query status DIR [--json]\n"
+    "\n"
+    "progress prints the reports of the newest batches (20), one JSON object a line;\n"
+    "status the query and its last batch. DIR is a checkpoint location that is not in\n"
+    "use: a running query prints its own with DESCRIBE STREAMING QUERY.\n";
 
 struct arguments {
-    const char *verb, *dir;
+    const char *words[2]; /* verb, directory */
+    const char *batches_text;
     bool json;
     uint32_t batches;
 };
 
-static int parse(int argc, char **argv, const char *command, const char *help,
-                 const char *const *verbs, uint32_t verb_count, struct arguments *a)
+static bool parse(int argc, char **argv, const char *command, const char *help,
+                  const char *const *verbs, struct arguments *a, int *ret_exit)
 {
-    for (int i = 0; i < argc; i++) {
-        int64_t n;
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(help, stdout);
-            return 1;
-        }
-        if (strcmp(argv[i], "--json") == 0) {
-            a->json = true;
-        } else if (strcmp(argv[i], "--batches") == 0 && i + 1 < argc) {
-            if (sl_int64_parse(argv[++i], &n, NULL) != SL_OK || n < 1 || n > 1000000)
-                return 1 + sl_cli_usage_error(command,
-                                              "--batches wants a number from 1, not '%s'",
-                                              argv[i]);
-            a->batches = (uint32_t)n;
-        } else if (argv[i][0] == '-') {
-            return 1 + sl_cli_usage_error(command, "unknown argument '%s'", argv[i]);
-        } else if (a->verb == NULL) {
-            a->verb = argv[i];
-        } else if (a->dir == NULL) {
-            a->dir = argv[i];
-        } else {
-            return 1 + sl_cli_usage_error(
-                           command, "one directory at a time, not '%s' as well", argv[i]);
-        }
+    const sl_cli_flag flags[] = {
+        { .name = "--json", .on = &a->json },
+        { .name = "--batches", .value = &a->batches_text },
+    };
+    const sl_cli_spec spec = { .command = command,
+                               .help = help,
+                               .flags = flags,
+                               .flag_count = 2,
+                               .positional = a->words,
+                               .positional_max = 2 };
+    a->batches = 20;
+    if (!sl_cli_parse(&spec, argc, argv, ret_exit) ||
+        !sl_cli_verb(command, a->words[0], verbs, 2, ret_exit))
+        return false;
+    if (a->batches_text != NULL && !sl_cli_number(command, "--batches", a->batches_text,
+                                                  BATCHES_MAX, &a->batches, ret_exit))
+        return false;
+    if (a->words[1] == NULL) {
+        *ret_exit = sl_cli_usage_error(command, "%s %s wants a checkpoint directory",
+                                       command, a->words[0]);
+        return false;
     }
-    if (a->verb == NULL)
-        return 1 + sl_cli_usage_error(command, "%s wants a verb", command);
-    for (uint32_t i = 0; i < verb_count; i++)
-        if (strcmp(a->verb, verbs[i]) == 0)
-            return a->dir != NULL
-                       ? 0
-                       : 1 + sl_cli_usage_error(command,
-                                                "%s %s wants a checkpoint directory",
-                                                command, a->verb);
-    const char *near = sl_text_nearest(a->verb, verbs, verb_count);
-    return 1 + sl_cli_usage_error(command, "unknown verb '%s'; did you mean '%s'?",
-                                  a->verb, near != NULL ? near : verbs[0]);
+    return true;
 }
 
-static int report(sl_code code, const sl_error *err, sl_bytes *out)
+static int fail(const sl_error *err)
 {
-    if (code != SL_OK) {
-        sl_cli_print_error(err);
-        sl_bytes_deinit(out);
-        return sl_cli_exit_code(err);
-    }
-    fwrite(sl_bytes_cstr(out), 1, out->size_bytes, stdout);
-    sl_bytes_deinit(out);
-    return 0;
+    fprintf(stderr, "[%s] %s SQLSTATE: %s\n", err->condition, err->text, err->sqlstate);
+    return err->code == SL_ECORRUPT || err->code == SL_EINCOMPATIBLE
+               ? SL_CLIENT_CHECKPOINT
+               : SL_CLIENT_FAILED;
 }
 
 static int inspect(const struct arguments *a)
@@ -88,64 +78,113 @@ static int inspect(const struct arguments *a)
     sl_bytes out = { 0 };
     sl_error err;
     sl_inspect_options options = { .batches_max = a->batches, .is_json = a->json };
-    sl_code code = sl_checkpoint_inspect(sl_fs_posix(), &kv, a->dir, options, &out, &err);
-    return report(code, &err, &out);
+    int exit_code = 0;
+    if (sl_checkpoint_inspect(sl_fs_posix(), &kv, a->words[1], options, &out, &err) !=
+        SL_OK)
+        exit_code = fail(&err);
+    else
+        fputs(sl_bytes_cstr(&out), stdout);
+    sl_bytes_deinit(&out);
+    return exit_code;
+}
+
+/* The report with one more damage. */
+static void add_damage(sl_verify_report *r, const char *where, const char *text,
+                       sl_arena *arena)
+{
+    sl_finding *findings = SL_ARENA_ARRAY(arena, sl_finding, r->finding_count + 1);
+    for (uint32_t i = 0; i < r->finding_count; i++)
+        findings[i] = r->findings[i];
+    findings[r->finding_count++] = (sl_finding){ true, where, text };
+    r->findings = findings;
+    r->damage_count++;
+}
+
+/* What commits name is whole: does it make the state they speak of? */
+static sl_code verify_state(const struct arguments *a, sl_verify_report *r,
+                            sl_arena *arena, sl_state_check *ret, sl_error *err)
+{
+    sl_error why;
+    if (r->damage_count > 0)
+        return SL_OK;
+    sl_code code = sl_cli_check_state(a->words[1], ret, &why);
+    if (code == SL_ECORRUPT || code == SL_EINCOMPATIBLE)
+        add_damage(r, "state", sl_arena_strdup(arena, why.text), arena);
+    else if (code != SL_OK)
+        *err = why;
+    return code == SL_ECORRUPT || code == SL_EINCOMPATIBLE ? SL_OK : code;
+}
+
+static void print_report(const struct arguments *a, const sl_verify_report *r,
+                         const sl_state_check *state)
+{
+    sl_bytes out = { 0 };
+    if (a->json) {
+        sl_verify_json(r, &out);
+        if (out.size_bytes == 0 || out.data[out.size_bytes - 1] != '\n')
+            sl_bytes_char(&out, '\n');
+    } else {
+        sl_verify_text(r, &out);
+        if (state->partitions > 0)
+            sl_bytes_printf(&out,
+                            "state of batch %lld: %u partitions, %llu rows, made again "
+                            "from snapshots and deltas\n",
+                            (long long)r->last_commit, state->partitions,
+                            (unsigned long long)state->rows);
+    }
+    fputs(sl_bytes_cstr(&out), stdout);
+    sl_bytes_deinit(&out);
 }
 
 static int verify(const struct arguments *a)
 {
     sl_kv_factory kv = sl_kv_rocksdb();
     sl_arena *arena = sl_arena_new();
-    sl_bytes out = { 0 };
-    sl_error err;
     sl_verify_report r = { 0 };
-    sl_code code = sl_checkpoint_verify(sl_fs_posix(), &kv, a->dir, arena, &r, &err);
-    if (code == SL_OK && a->json)
-        sl_verify_json(&r, &out);
-    else if (code == SL_OK)
-        sl_verify_text(&r, &out);
-    int exit_code = report(code, &err, &out);
+    sl_state_check state = { 0 };
+    sl_error err;
+    int exit_code = 0;
+    sl_code code = sl_checkpoint_verify(sl_fs_posix(), &kv, a->words[1], arena, &r, &err);
+    if (code == SL_OK)
+        code = verify_state(a, &r, arena, &state, &err);
+    if (code != SL_OK) {
+        exit_code = fail(&err);
+    } else {
+        print_report(a, &r, &state);
+        exit_code = r.damage_count > 0 ? SL_CLIENT_CHECKPOINT : 0;
+    }
     sl_arena_free(arena);
-    return exit_code == 0 && r.damage_count > 0 ? 4 : exit_code;
+    return exit_code;
 }
 
 int sl_cli_checkpoint(int argc, char **argv)
 {
     static const char *const verbs[] = { "inspect", "verify" };
     struct arguments a = { 0 };
-    int code = parse(argc, argv, "checkpoint", checkpoint_help, verbs, 2, &a);
-    if (code != 0)
-        return code - 1;
-    return strcmp(a.verb, "inspect") == 0 ? inspect(&a) : verify(&a);
-}
-
-static int progress(const struct arguments *a)
-{
-    sl_kv_factory kv = sl_kv_rocksdb();
-    sl_arena *arena = sl_arena_new();
-    sl_bytes out = { 0 };
-    sl_error err;
-    const char *const *reports = NULL;
-    uint32_t count = 0;
-    sl_code code = sl_checkpoint_progress(sl_fs_posix(), &kv, a->dir,
-                                          a->batches != 0 ? a->batches : 20, arena,
-                                          &reports, &count, &err);
-    for (uint32_t i = 0; code == SL_OK && i < count; i++)
-        sl_bytes_printf(&out, "%s\n", reports[i]);
-    int exit_code = report(code, &err, &out);
-    sl_arena_free(arena);
-    return exit_code;
+    int code = 0;
+    if (!parse(argc, argv, "checkpoint", checkpoint_help, verbs, &a, &code))
+        return code;
+    return strcmp(a.words[0], "inspect") == 0 ? inspect(&a) : verify(&a);
 }
 
 int sl_cli_query(int argc, char **argv)
 {
     static const char *const verbs[] = { "progress", "status" };
     struct arguments a = { 0 };
-    int code = parse(argc, argv, "query", query_help, verbs, 2, &a);
-    if (code != 0)
-        return code - 1;
-    if (strcmp(a.verb, "progress") == 0)
-        return progress(&a);
-    a.batches = 1;
-    return inspect(&a);
+    sl_client_error e;
+    char *text = NULL;
+    int code = 0;
+    if (!parse(argc, argv, "query", query_help, verbs, &a, &code))
+        return code;
+    sl_client_status status =
+        strcmp(a.words[0], "progress") == 0
+            ? sl_client_saved_progress(a.words[1], a.batches, &text, &e)
+            : sl_client_saved_status(a.words[1], a.json, &text, &e);
+    if (status != SL_CLIENT_OK) {
+        fprintf(stderr, "[%s] %s SQLSTATE: %s\n", e.error_class, e.message, e.sqlstate);
+        return (int)status;
+    }
+    fputs(text, stdout);
+    sl_client_text_free(text);
+    return 0;
 }

@@ -5,11 +5,22 @@
 #include "base/options.h"
 #include "base/text.h"
 #include "client/cli/cli.h"
+#include "client/cli/flags.h"
 #include "client/cluster/local.h"
+#include "sluice/sluice.h"
 
-#ifndef SL_VERSION
-#define SL_VERSION "0.1.0"
-#endif
+static const char options_help[] =
+    "usage: sluice options [--json]\n"
+    "\n"
+    "Every setting: name, type, default, alias and meaning. Give one with --conf "
+    "NAME=VALUE,\n"
+    "with SET in SQL, or in the environment: SLUICE_STATE_PARTITIONS=8 is\n"
+    "sluice.state.partitions=8.\n";
+
+static const char version_help[] =
+    "usage: sluice version\n"
+    "\n"
+    "The version of sluice, what it was built with, and what is in it.\n";
 
 static void options_json(void)
 {
@@ -34,16 +45,17 @@ static void options_json(void)
 
 int sl_cli_options(int argc, char **argv)
 {
+    bool json = false;
+    int code = 0;
+    const sl_cli_flag flags[] = { { .name = "--json", .on = &json } };
+    const sl_cli_spec spec = {
+        .command = "options", .help = options_help, .flags = flags, .flag_count = 1
+    };
+    if (!sl_cli_parse(&spec, argc, argv, &code))
+        return code;
     sl_local_register_options();
-    if (argc > 0 && strcmp(argv[0], "--json") == 0) {
+    if (json) {
         options_json();
-        return 0;
-    }
-    if (argc > 0 && strcmp(argv[0], "--help") != 0)
-        return sl_cli_usage_error("options", "unknown argument '%s'", argv[0]);
-    if (argc > 0) {
-        puts("usage: sluice options [--json]\n\nEvery setting: name, type, default, "
-             "alias, meaning.");
         return 0;
     }
     sl_bytes out = { 0 };
@@ -53,12 +65,29 @@ int sl_cli_options(int argc, char **argv)
     return 0;
 }
 
+/* Versions of what it was built against, from the build: cmake/rooms.cmake. */
+#ifndef SL_BUILT_WITH
+#define SL_BUILT_WITH ""
+#endif
+
 int sl_cli_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    printf("sluice %s (C17, %s)\n", SL_VERSION, __VERSION__);
-    puts("sources: json, memory    sinks: console, json, memory, noop    masters: "
-         "local[N]");
+    int code = 0;
+    const sl_cli_spec spec = { .command = "version", .help = version_help };
+    if (!sl_cli_parse(&spec, argc, argv, &code))
+        return code;
+    printf("sluice %s\n", sl_client_version());
+    printf("compiler    %s\n",
+#if defined(__clang__)
+           "clang " __clang_version__
+#else
+           "gcc " __VERSION__
+#endif
+    );
+    if (SL_BUILT_WITH[0] != '\0')
+        printf("built with  %s\n", SL_BUILT_WITH);
+    puts("masters     local, local[N], local[*]\n"
+         "sources     json, memory\n"
+         "sinks       console, json, memory, noop");
     return 0;
 }

@@ -4,96 +4,101 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fs.h"
+#include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "client/cli/cli.h"
+#include "client/cli/flags.h"
 #include "client/cli/script.h"
-#include "client/cluster/local.h"
 
-static const char run_help[] = "usage: sluice run FILE.sql [--master local[N]] [--conf "
-                               "NAME=VALUE]... [--verbose]\n\n"
-                               "Runs the statements of a file in order. CREATE STREAMING "
-                               "QUERY with TRIGGER ONCE or\n"
-                               "AVAILABLE NOW is awaited; other streaming queries run "
-                               "until Ctrl-C (which ends them at a\n"
-                               "batch boundary; a second Ctrl-C abandons the batch). "
-                               "FILE may be - for standard input.\n";
+static const char run_help[] =
+    "usage: sluice run FILE.sql [--master local[N]] [--conf NAME=VALUE]... [--verbose]\n"
+    "\n"
+    "Runs the statements of a file in order. CREATE STREAMING QUERY with TRIGGER ONCE "
+    "or\n"
+    "AVAILABLE NOW is awaited; other streaming queries run beside the rest, and when "
+    "the\n"
+    "statements are done, until they end or Ctrl-C: the first ends them at a batch\n"
+    "boundary, the second abandons the batch, the third kills. SELECT shows 20 rows.\n"
+    "\n"
+    "  FILE.sql           - is standard input\n"
+    "  --master local[N]  N executors in this process; local[*], the default, takes one\n"
+    "                     per processor\n"
+    "  --conf NAME=VALUE  a setting (`sluice options` lists them; spark.* names work)\n"
+    "  --verbose          a log of what happens, on standard error\n"
+    "\n"
+    "Paths are relative to the directory sluice runs in.\n";
 
 static const char sql_help[] =
     "usage: sluice sql (-e TEXT | -f FILE | < FILE) [--json] [--keep-going]\n"
-    "                  [--master local[N]] [--conf NAME=VALUE]... [--verbose]\n\n"
-    "Runs statements and prints their results whole. --json prints one line a "
-    "statement:\n"
-    "{\"schema\": ..., \"rows\": [[...]]} or {\"error\": {...}}. --keep-going goes on "
-    "after errors.\n";
+    "                  [--master local[N]] [--conf NAME=VALUE]... [--verbose]\n"
+    "\n"
+    "Runs statements and prints their results whole.\n"
+    "\n"
+    "  -e TEXT            the statements\n"
+    "  -f FILE            a file of statements; - is standard input\n"
+    "  --json             one line a statement: {\"schema\": \"struct<...>\", \"rows\": "
+    "[[...]]}\n"
+    "                     or {\"error\": {\"class\", \"sqlState\", \"message\", "
+    "\"line\", "
+    "\"column\"}}\n"
+    "  --keep-going       go on after a statement that failed\n"
+    "  --master, --conf, --verbose   as for `sluice run`\n";
 
 struct arguments {
-    const char *file, *text;
-    bool json, keep_going;
-    const char *master;
-    sl_options *options;
+    const char *file, *text, *master;
+    bool json, keep_going, verbose;
+    sl_client_setting *settings; /* names are ours, values the argument's */
+    uint32_t setting_count;
 };
 
-static int set_conf(struct arguments *a, const char *command, const char *pair)
+static bool take_setting(void *user, const char *pair, sl_error *err)
 {
+    struct arguments *a = (struct arguments *)user;
     const char *equals = strchr(pair, '=');
-    sl_error err;
-    if (equals == NULL)
-        return sl_cli_usage_error(command, "--conf wants NAME=VALUE, not '%s'", pair);
-    char name[256];
-    snprintf(name, sizeof name, "%.*s", (int)(equals - pair), pair);
-    if (sl_options_set(a->options, name, equals + 1, &err) != SL_OK)
-        return sl_cli_usage_error(command, "%s", err.text);
-    return 0;
+    if (equals == NULL) {
+        (void)sl_fail(err, SL_EINVAL, "--conf wants NAME=VALUE, not '%s'", pair);
+        return false;
+    }
+    a->settings = (sl_client_setting *)sl_realloc(
+        a->settings, (a->setting_count + (size_t)1) * sizeof *a->settings);
+    char *name = sl_strdup(pair);
+    name[equals - pair] = '\0';
+    a->settings[a->setting_count++] = (sl_client_setting){ name, equals + 1 };
+    return true;
 }
 
-/* 0: go on; else exit with it - 1. */
-static int parse(int argc, char **argv, const char *command, struct arguments *a)
+static bool parse(int argc, char **argv, bool is_sql, struct arguments *a, int *ret_exit)
 {
-    static const char *const flags[] = { "--master",     "--conf", "--json",
-                                         "--keep-going", "--help", "--verbose",
-                                         "-e",           "-f" };
-    bool is_sql = strcmp(command, "sql") == 0;
-    for (int i = 0; i < argc; i++) {
-        const char *arg = argv[i];
-        bool wants_value = strcmp(arg, "--master") == 0 || strcmp(arg, "--conf") == 0 ||
-                           (is_sql && (strcmp(arg, "-e") == 0 || strcmp(arg, "-f") == 0));
-        if (wants_value && i + 1 == argc)
-            return 1 + sl_cli_usage_error(command, "%s wants a value", arg);
-        if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
-            fputs(is_sql ? sql_help : run_help, stdout);
-            return 1;
-        }
-        if (strcmp(arg, "--verbose") == 0) {
-            sl_log_set_level(SL_LOG_DEBUG);
-        } else if (strcmp(arg, "--master") == 0) {
-            a->master = argv[++i];
-        } else if (strcmp(arg, "--conf") == 0) {
-            int code = set_conf(a, command, argv[++i]);
-            if (code != 0)
-                return 1 + code;
-        } else if (is_sql && strcmp(arg, "-e") == 0) {
-            a->text = argv[++i];
-        } else if (is_sql && strcmp(arg, "-f") == 0) {
-            a->file = argv[++i];
-        } else if (is_sql && strcmp(arg, "--json") == 0) {
-            a->json = true;
-        } else if (is_sql && strcmp(arg, "--keep-going") == 0) {
-            a->keep_going = true;
-        } else if (!is_sql && (arg[0] != '-' || arg[1] == '\0') && a->file == NULL) {
-            a->file = arg;
-        } else {
-            const char *near = sl_text_nearest(arg, flags, sizeof flags / sizeof *flags);
-            if (near != NULL)
-                return 1 + sl_cli_usage_error(command,
-                                              "unknown argument '%s'; did you mean %s?",
-                                              arg, near);
-            return 1 + sl_cli_usage_error(command, "unknown argument '%s'", arg);
-        }
+    const sl_cli_flag flags[] = {
+        { .name = "--master", .value = &a->master },
+        { .name = "--conf", .each = take_setting, .user = a },
+        { .name = "--verbose", .on = &a->verbose },
+        { .name = "-e", .value = &a->text },
+        { .name = "-f", .value = &a->file },
+        { .name = "--json", .on = &a->json },
+        { .name = "--keep-going", .on = &a->keep_going },
+    };
+    const sl_cli_spec spec = {
+        .command = is_sql ? "sql" : "run",
+        .help = is_sql ? sql_help : run_help,
+        .flags = flags,
+        .flag_count = is_sql ? 7 : 3,
+        .positional = &a->file,
+        .positional_max = is_sql ? 0 : 1,
+    };
+    if (!sl_cli_parse(&spec, argc, argv, ret_exit))
+        return false;
+    if (!is_sql && a->file == NULL) {
+        *ret_exit = sl_cli_usage_error("run", "run wants a file of statements");
+        return false;
     }
-    return 0;
+    if (a->text != NULL && a->file != NULL) {
+        *ret_exit = sl_cli_usage_error("sql", "-e and -f do not go together");
+        return false;
+    }
+    return true;
 }
 
 static sl_code read_stream(FILE *in, const char *name, sl_bytes *ret, sl_error *err)
@@ -121,57 +126,56 @@ static sl_code read_text(const char *file, sl_bytes *ret, sl_error *err)
     return code;
 }
 
-static int run(int argc, char **argv, const char *command)
+static int run_arguments(const struct arguments *a, bool is_sql)
 {
-    struct arguments a = { .master = "local[*]" };
-    bool is_sql = strcmp(command, "sql") == 0;
+    const char *command = is_sql ? "sql" : "run";
     sl_bytes text = { 0 };
     sl_error err;
-    uint32_t slots = 1;
-    sl_local_register_options();
-    a.options = sl_options_new();
-    int code = 0;
-    if (sl_options_from_environment(a.options, &err) != SL_OK)
-        code = 1 + sl_cli_usage_error(command, "%s", err.text);
-    if (code == 0)
-        code = parse(argc, argv, command, &a);
-    if (code == 0 && sl_local_master_parse(a.master, &slots, &err) != SL_OK)
-        code = 1 + sl_cli_usage_error(command, "%s", err.text);
-    if (code == 0 && !is_sql && a.file == NULL)
-        code = 1 + sl_cli_usage_error(command, "run wants a file of statements");
-    if (code != 0) {
-        sl_options_free(a.options);
-        return code - 1;
-    }
-    if (a.text != NULL)
-        sl_bytes_text(&text, a.text);
-    else if (read_text(a.file != NULL ? a.file : "-", &text, &err) != SL_OK)
-        code = 2 + sl_cli_usage_error(command, "%s", err.text) - 2;
-    if (code == 0) {
+    int code;
+    if (a->verbose)
+        sl_log_set_level(SL_LOG_DEBUG);
+    if (a->text != NULL)
+        sl_bytes_text(&text, a->text);
+    if (a->text == NULL &&
+        read_text(a->file != NULL ? a->file : "-", &text, &err) != SL_OK) {
+        code = sl_cli_usage_error(command, "%s", err.text);
+    } else {
         sl_script_config config = {
             .command = command,
             .text = sl_bytes_cstr(&text),
             .length = text.size_bytes,
-            .slots = slots,
-            .options = a.options,
-            .json = a.json,
-            .keep_going = a.keep_going,
-            .show_rows = is_sql ? 1000000 : 20,
+            .client = { .master = a->master,
+                        .settings = a->settings,
+                        .setting_count = a->setting_count },
+            .json = a->json,
+            .keep_going = a->keep_going,
+            .show_rows = is_sql ? UINT32_MAX : 20,
             .show_truncate = is_sql ? 0 : 20,
         };
         code = sl_script_run(&config);
     }
     sl_bytes_deinit(&text);
-    sl_options_free(a.options);
+    return code;
+}
+
+static int run(int argc, char **argv, bool is_sql)
+{
+    struct arguments a = { 0 };
+    int code = 0;
+    if (parse(argc, argv, is_sql, &a, &code))
+        code = run_arguments(&a, is_sql);
+    for (uint32_t i = 0; i < a.setting_count; i++)
+        sl_free((void *)(uintptr_t)a.settings[i].name);
+    sl_free(a.settings);
     return code;
 }
 
 int sl_cli_run(int argc, char **argv)
 {
-    return run(argc, argv, "run");
+    return run(argc, argv, false);
 }
 
 int sl_cli_sql(int argc, char **argv)
 {
-    return run(argc, argv, "sql");
+    return run(argc, argv, true);
 }

@@ -1,6 +1,6 @@
-/* Everything happens on the main thread, the loop thread of the cluster, but for console
- * text (a lane) and signals (a thread that waits for them: the first ends queries at a
- * batch boundary, the second abandons the batch). */
+/* Three threads meet here: the main thread runs statements and waits for queries, the
+ * client's loop thread tells how queries ended, and one thread waits for signals.  `lock`
+ * guards what they share. */
 #include "client/cli/script.h"
 
 #include <errno.h>
@@ -10,253 +10,222 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/text.h"
+#include "base/alloc.h"
 #include "client/cli/cli.h"
-#include "client/cluster/local.h"
-#include "engine/columnar/show.h"
-#include "engine/sql/parse.h"
+
+enum { FAILURES_MAX = 64 };
+
+/* A streaming query that failed while a statement ran: the statement may tell of it. */
+struct failure {
+    char run_id[40];
+    sl_client_error error;
+};
 
 struct script {
     const sl_script_config *config;
-    sl_local_cluster *cluster;
-    sl_session *session;
-    sl_sql_cursor cursor;
-    bool stop; /* leave the loop */
-    bool statements_done;
-    int exit_code;
-    int signals;       /* seen */
-    int signal_number; /* the first */
-    bool pipe_closed;
+    sl_client *client;
+    pthread_mutex_t lock;
+    int exit_code;                         /* lock: of the first failure */
+    bool in_statement;                     /* lock */
+    uint32_t failed;                       /* lock */
+    struct failure failures[FAILURES_MAX]; /* lock */
+    int signals;                           /* lock: seen */
+    int signal_number;                     /* lock: the first */
+    bool was_interrupted;                  /* lock: a statement was cut off */
+    bool over;                             /* lock: the signal thread shall end */
+    bool pipe_closed;                      /* main thread */
 };
-
-static void next_statement(void *user);
 
 /* ---- output ---- */
 
-static sl_code write_all(int fd, const char *text, size_t length, sl_error *err)
+static bool write_all(int fd, const char *text, size_t length)
 {
     while (length > 0) {
         ssize_t n = write(fd, text, length);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && errno == EPIPE)
-            return sl_fail(err, SL_ECANCELLED, "nobody reads the console any more");
         if (n < 0)
-            return sl_fail_errno(err, errno, "cannot write to the console");
+            return false;
         text += n;
         length -= (size_t)n;
     }
-    return SL_OK;
+    return true;
 }
 
-static sl_code print_console(void *user, const char *text, size_t length, sl_error *err)
+/* Takes the text. */
+static void print_text(struct script *s, char *text, const char *ending)
 {
-    (void)user;
-    return write_all(STDOUT_FILENO, text, length, err);
-}
-
-static void out(struct script *s, const sl_bytes *text)
-{
-    sl_error err;
-    if (write_all(STDOUT_FILENO, sl_bytes_cstr(text), text->size_bytes, &err) != SL_OK)
+    if (!write_all(STDOUT_FILENO, text, strlen(text)) ||
+        !write_all(STDOUT_FILENO, ending, strlen(ending)))
         s->pipe_closed = true;
+    sl_client_text_free(text);
 }
 
-static void show_rows(struct script *s, const sl_answer *a)
+static uint32_t rows_to_show(const struct script *s, const sl_client_result *r)
 {
-    sl_bytes text = { 0 };
-    sl_show_table(a->schema, a->chunks, a->chunk_count, s->config->show_rows,
-                  s->config->show_truncate, sl_session_zone(s->session), &text);
-    sl_bytes_char(&text, '\n');
-    out(s, &text);
-    sl_bytes_deinit(&text);
+    uint64_t rows = sl_client_result_rows(r);
+    return s->config->show_rows != UINT32_MAX ? s->config->show_rows
+           : rows < UINT32_MAX - 1            ? (uint32_t)rows
+                                              : UINT32_MAX - 1;
 }
 
-static void json_rows(struct script *s, const sl_answer *a)
+/* A blank line behind every answer, as Spark's println of its tables, trees and plans. */
+static const char *blank_line_after(const char *text)
 {
-    sl_bytes text = { 0 }, schema = { 0 };
-    bool first = true;
-    sl_schema_simple(a->schema, &schema);
-    sl_bytes_text(&text, "{\"schema\": ");
-    sl_json_string(&text, sl_bytes_cstr(&schema), schema.size_bytes);
-    sl_bytes_text(&text, ", \"rows\": [");
-    for (uint32_t k = 0; k < a->chunk_count; k++) {
-        const sl_chunk *c = a->chunks[k];
-        for (uint32_t i = 0; i < c->selected; i++) {
-            sl_bytes_text(&text, first ? "[" : ", [");
-            first = false;
-            for (uint32_t col = 0; col < a->schema->field_count; col++) {
-                if (col > 0)
-                    sl_bytes_text(&text, ", ");
-                sl_value_json(&c->columns[col], sl_chunk_row(c, i),
-                              sl_session_zone(s->session), false, &text);
-            }
-            sl_bytes_char(&text, ']');
-        }
-    }
-    sl_bytes_text(&text, "]}\n");
-    out(s, &text);
-    sl_bytes_deinit(&schema);
-    sl_bytes_deinit(&text);
+    size_t n = strlen(text);
+    if (n >= 2 && text[n - 1] == '\n' && text[n - 2] == '\n')
+        return "";
+    return n >= 1 && text[n - 1] == '\n' ? "\n" : "\n\n";
 }
 
-static void json_text(struct script *s, const char *value)
+static void show_result(struct script *s, const sl_client_result *r)
 {
-    sl_bytes text = { 0 };
-    sl_bytes_text(&text, "{\"schema\": \"struct<plan:string>\", \"rows\": [[");
-    sl_json_string(&text, value, strlen(value));
-    sl_bytes_text(&text, "]]}\n");
-    out(s, &text);
-    sl_bytes_deinit(&text);
-}
-
-static void json_error(struct script *s, const sl_error *e)
-{
-    sl_bytes text = { 0 };
-    sl_bytes_text(&text, "{\"error\": {\"class\": ");
-    sl_json_string(&text, e->condition, strlen(e->condition));
-    sl_bytes_text(&text, ", \"sqlState\": ");
-    sl_json_string(&text, e->sqlstate, strlen(e->sqlstate));
-    sl_bytes_text(&text, ", \"message\": ");
-    sl_json_string(&text, e->text, strlen(e->text));
-    if (e->line != 0)
-        sl_bytes_printf(&text, ", \"line\": %u, \"column\": %u}}\n", e->line, e->column);
-    else
-        sl_bytes_text(&text, ", \"line\": null, \"column\": null}}\n");
-    out(s, &text);
-    sl_bytes_deinit(&text);
-}
-
-static void report_error(struct script *s, const sl_error *e)
-{
-    if (s->exit_code == 0)
-        s->exit_code = sl_cli_exit_code(e);
+    const char *note = sl_client_result_note(r);
     if (s->config->json) {
-        json_error(s, e);
+        print_text(s, sl_client_result_json(r), "\n");
         return;
     }
-    sl_bytes text = { 0 };
-    sl_sql_error_text(e, s->config->text, s->config->length, &text);
-    (void)!write_all(STDERR_FILENO, sl_bytes_cstr(&text), text.size_bytes, NULL);
-    sl_bytes_deinit(&text);
+    if (note != NULL)
+        fprintf(stderr, "note: %s\n", note);
+    if (sl_client_result_kind_of(r) == SL_CLIENT_NONE)
+        return;
+    char *text = sl_client_result_show(r, rows_to_show(s, r), s->config->show_truncate);
+    print_text(s, text,
+               sl_client_result_kind_of(r) == SL_CLIENT_ROWS ? "\n"
+                                                             : blank_line_after(text));
 }
 
-/* ---- one statement after another ---- */
+/* ---- errors ---- */
 
-static void leave_if_idle(struct script *s)
+static void report_error(struct script *s, const sl_client_error *e)
 {
-    if (s->statements_done && sl_driver_queries_active(sl_local_driver(s->cluster)) == 0)
-        s->stop = true;
+    char *text = s->config->json
+                     ? sl_client_error_json(e)
+                     : sl_client_error_text(e, s->config->text, s->config->length);
+    pthread_mutex_lock(&s->lock);
+    if (s->exit_code == 0)
+        s->exit_code = (int)e->status;
+    pthread_mutex_unlock(&s->lock);
+    if (s->config->json) {
+        if (!write_all(STDOUT_FILENO, text, strlen(text)) ||
+            !write_all(STDOUT_FILENO, "\n", 1))
+            s->pipe_closed = true;
+    } else {
+        (void)!write_all(STDERR_FILENO, text, strlen(text));
+    }
+    sl_client_text_free(text);
 }
 
-static void finish_statements(struct script *s)
+/* The queries that failed while the statement ran, but for the one it told of. */
+static void report_failures(struct script *s, const sl_client_error *told)
 {
-    s->statements_done = true;
-    leave_if_idle(s);
+    struct failure mine[FAILURES_MAX];
+    pthread_mutex_lock(&s->lock);
+    uint32_t n = s->failed;
+    memcpy(mine, s->failures, n * sizeof mine[0]);
+    s->failed = 0;
+    pthread_mutex_unlock(&s->lock);
+    for (uint32_t i = 0; i < n; i++)
+        if (told == NULL || strstr(told->message, mine[i].run_id) == NULL)
+            report_error(s, &mine[i].error);
 }
 
-static void go_on(struct script *s)
+/* Spark's words for the end of a query, with its cause. */
+static struct failure failure_of(const sl_client_query *q)
 {
-    sl_host_post(sl_local_host(s->cluster), s, next_statement, s);
+    struct failure f = { .error = q->error };
+    snprintf(f.run_id, sizeof f.run_id, "%s", q->run_id);
+    snprintf(f.error.error_class, sizeof f.error.error_class, "STREAM_FAILED");
+    snprintf(f.error.sqlstate, sizeof f.error.sqlstate, "XXKST");
+    f.error.line = f.error.column = 0;
+    snprintf(f.error.message, sizeof f.error.message,
+             "Query %.80s [id = %.40s, runId = %.40s] terminated with exception: [%s] "
+             "%.700s",
+             q->name, q->id, q->run_id, q->error.error_class, q->error.message);
+    return f;
 }
 
-static void on_answer(void *user, const sl_answer *a)
+static void on_query_event(void *user, sl_client_event event, const sl_client_query *q,
+                           const char *progress)
 {
     struct script *s = (struct script *)user;
-    if (a->note != NULL && !s->config->json)
-        fprintf(stderr, "note: %s\n", a->note);
-    switch (a->kind) {
-    case SL_ANSWER_ERROR:
-        if (s->signals > 0 && a->error->code == SL_ECANCELLED)
-            break;
-        report_error(s, a->error);
-        if (!s->config->keep_going) {
-            sl_driver_stop(sl_local_driver(s->cluster), false);
-            finish_statements(s);
-            return;
-        }
-        break;
-    case SL_ANSWER_NONE:
-        if (s->config->json) {
-            sl_bytes text = { 0 };
-            sl_bytes_text(&text, "{\"schema\": \"struct<>\", \"rows\": []}\n");
-            out(s, &text);
-            sl_bytes_deinit(&text);
-        }
-        break;
-    case SL_ANSWER_ROWS:
-        if (s->config->json)
-            json_rows(s, a);
-        else
-            show_rows(s, a);
-        break;
-    case SL_ANSWER_TEXT:
-        if (s->config->json) {
-            json_text(s, a->text);
-        } else {
-            sl_bytes text = { 0 };
-            sl_bytes_text(&text, a->text);
-            sl_bytes_char(&text, '\n');
-            out(s, &text);
-            sl_bytes_deinit(&text);
-        }
-        break;
-    }
-    go_on(s);
+    (void)progress;
+    if (event != SL_CLIENT_QUERY_TERMINATED || q->error.status == SL_CLIENT_OK)
+        return;
+    struct failure f = failure_of(q);
+    pthread_mutex_lock(&s->lock);
+    bool later = s->in_statement && s->failed < FAILURES_MAX;
+    if (later)
+        s->failures[s->failed++] = f;
+    pthread_mutex_unlock(&s->lock);
+    if (!later)
+        report_error(s, &f.error);
 }
 
-static void next_statement(void *user)
+/* ---- statements ---- */
+
+static bool set_in_statement(struct script *s, bool in)
 {
-    struct script *s = (struct script *)user;
-    sl_arena *arena = sl_arena_new();
-    const sl_statement *statement = NULL;
-    sl_error err;
-    if (s->signals > 0 || s->pipe_closed) {
-        sl_arena_free(arena);
-        finish_statements(s);
-        return;
-    }
-    if (sl_sql_parse_next(s->config->text, s->config->length, &s->cursor, arena,
-                          &statement, &err) != SL_OK) {
-        sl_arena_free(arena);
-        on_answer(s, &(sl_answer){ .kind = SL_ANSWER_ERROR, .error = &err });
-        return;
-    }
-    if (statement == NULL) {
-        sl_arena_free(arena);
-        finish_statements(s);
-        return;
-    }
-    sl_session_execute(s->session, arena, statement, on_answer, s);
+    pthread_mutex_lock(&s->lock);
+    s->in_statement = in;
+    bool interrupted = s->signals > 0;
+    pthread_mutex_unlock(&s->lock);
+    return interrupted;
 }
 
-static void leave_later(void *user)
+/* True: go on with the next statement. */
+static bool run_statement(struct script *s, sl_client_place *place)
 {
-    leave_if_idle((struct script *)user);
+    const sl_script_config *config = s->config;
+    sl_client_result *result = NULL;
+    sl_client_error e = { .status = SL_CLIENT_OK };
+    if (set_in_statement(s, true) || s->pipe_closed) {
+        (void)set_in_statement(s, false);
+        return false;
+    }
+    sl_client_status status =
+        sl_client_next(s->client, config->text, config->length, place, &result, &e);
+    bool interrupted = set_in_statement(s, false);
+    report_failures(s, status != SL_CLIENT_OK ? &e : NULL);
+    if (status == SL_CLIENT_CANCELLED && interrupted) {
+        pthread_mutex_lock(&s->lock);
+        s->was_interrupted = true;
+        pthread_mutex_unlock(&s->lock);
+        return false;
+    }
+    if (status != SL_CLIENT_OK) {
+        report_error(s, &e);
+        return config->keep_going;
+    }
+    if (result == NULL)
+        return false;
+    show_result(s, result);
+    sl_client_result_free(result);
+    return true;
 }
 
-/* A query that runs beside the statements and fails is an error of the script. */
-static void on_query_event(void *user, sl_query_event_kind kind, const sl_query_info *q)
+static void run_statements(struct script *s)
 {
-    struct script *s = (struct script *)user;
-    if (kind != SL_EVENT_TERMINATED)
-        return;
-    if (q->error != NULL && s->statements_done)
-        report_error(s, q->error);
-    sl_host_post(sl_local_host(s->cluster), s, leave_later, s);
+    sl_client_place place = SL_CLIENT_PLACE_START;
+    while (run_statement(s, &place))
+        ;
+    pthread_mutex_lock(&s->lock);
+    bool failed = s->exit_code != 0 && !s->config->keep_going;
+    pthread_mutex_unlock(&s->lock);
+    if (failed || s->pipe_closed)
+        (void)sl_client_stop(s->client, NULL, false, NULL);
+    (void)sl_client_await(s->client, NULL, -1, NULL, NULL);
 }
 
 /* ---- signals ---- */
 
-static void on_signal(void *user)
+static void on_signal(struct script *s, int count)
 {
-    struct script *s = (struct script *)user;
-    sl_driver *d = sl_local_driver(s->cluster);
-    s->signals++;
-    sl_driver_stop(d, s->signals > 1);
-    if (sl_driver_queries_active(d) == 0 || s->signals > 1)
-        sl_session_cancel(s->session); /* a SELECT */
-    leave_if_idle(s);
+    if (count > 2)
+        _exit(130); /* a blocked pipe holds up a batch: as a kill, which loses nothing */
+    (void)sl_client_stop(s->client, NULL, count > 1, NULL);
+    if (count > 1 || sl_client_active_count(s->client) == 0)
+        sl_client_cancel(s->client); /* a SELECT */
 }
 
 static void *wait_for_signals(void *user)
@@ -268,40 +237,68 @@ static void *wait_for_signals(void *user)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     while (sigwait(&set, &number) == 0) {
-        if (s->signal_number == 0)
+        pthread_mutex_lock(&s->lock);
+        bool over = s->over;
+        if (!over && s->signal_number == 0)
             s->signal_number = number;
-        sl_host_post(sl_local_host(s->cluster), s, on_signal, s);
+        int count = over ? 0 : ++s->signals;
+        pthread_mutex_unlock(&s->lock);
+        if (over)
+            break;
+        on_signal(s, count);
     }
     return NULL;
 }
 
-int sl_script_run(const sl_script_config *config)
+/* Before any other thread is made, so that all inherit it. */
+static void block_signals(void)
 {
-    struct script s = { .config = config, .cursor = { .line = 1, .column = 1 } };
-    sl_error err;
     sigset_t set;
-    pthread_t thread;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread is made */
-    sl_local_config local = { .slots = config->slots,
-                              .print = print_console,
-                              .user = NULL };
-    if (sl_local_cluster_new(&local, &s.cluster, &err) != SL_OK) {
-        sl_cli_print_error(&err);
-        return sl_cli_exit_code(&err);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void end_signal_thread(struct script *s, pthread_t thread)
+{
+    pthread_mutex_lock(&s->lock);
+    s->over = true;
+    pthread_mutex_unlock(&s->lock);
+    pthread_kill(thread, SIGTERM);
+    pthread_join(thread, NULL);
+}
+
+static int exit_code_of(const struct script *s)
+{
+    if (s->signal_number == SIGINT || s->was_interrupted)
+        return SL_CLIENT_CANCELLED;
+    return s->exit_code;
+}
+
+int sl_script_run(const sl_script_config *config)
+{
+    struct script *s = (struct script *)sl_calloc(1, sizeof *s);
+    sl_client_error e;
+    pthread_t thread;
+    s->config = config;
+    pthread_mutex_init(&s->lock, NULL);
+    block_signals();
+    sl_client_status status = sl_client_open(&config->client, &s->client, &e);
+    if (status == SL_CLIENT_USAGE) {
+        s->exit_code = sl_cli_usage_error(config->command, "%s", e.message);
+    } else if (status != SL_CLIENT_OK) {
+        report_error(s, &e);
+    } else {
+        sl_client_set_listener(s->client, on_query_event, s);
+        bool has_thread = pthread_create(&thread, NULL, wait_for_signals, s) == 0;
+        run_statements(s);
+        if (has_thread)
+            end_signal_thread(s, thread);
+        sl_client_close(s->client);
     }
-    s.session = sl_session_new(sl_local_driver(s.cluster), config->options);
-    sl_driver_set_listener(sl_local_driver(s.cluster), on_query_event, &s);
-    bool has_thread = pthread_create(&thread, NULL, wait_for_signals, &s) == 0;
-    go_on(&s);
-    (void)!sl_host_run_until(sl_local_host(s.cluster), &s.stop);
-    if (has_thread) {
-        pthread_cancel(thread);
-        pthread_join(thread, NULL);
-    }
-    sl_host_close_owner(sl_local_host(s.cluster), &s);
-    sl_local_cluster_free(s.cluster);
-    return s.signal_number == SIGINT ? 130 : s.exit_code;
+    int code = exit_code_of(s);
+    pthread_mutex_destroy(&s->lock);
+    sl_free(s);
+    return code;
 }

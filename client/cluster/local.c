@@ -1,5 +1,6 @@
 #include "client/cluster/local.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,10 +54,8 @@ sl_code sl_local_master_parse(const char *master, uint32_t *ret_slots, sl_error 
 
 void sl_local_register_options(void)
 {
-    static bool done;
-    if (!done)
-        sl_driver_register_options();
-    done = true;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, sl_driver_register_options);
 }
 
 static sl_code start(sl_local_cluster *c, const sl_local_config *config, sl_error *err)
