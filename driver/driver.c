@@ -29,63 +29,52 @@ sl_code sl_driver__send(sl_driver *d, const char *to, const sl_message *m, sl_er
 
 /* ---- workers ---- */
 
-static sl_dworker *find_worker(sl_driver *d, const char *address)
+static void on_joined(void *user, sl_dworker *w)
 {
-    for (sl_dworker *w = d->workers; w != NULL; w = w->next)
-        if (strcmp(w->address, address) == 0)
-            return w;
-    return NULL;
+    sl_driver *d = (sl_driver *)user;
+    (void)w;
+    for (sl_dispatch *x = d->dispatches; x != NULL; x = sl_dispatch_next(x))
+        sl_dispatch_on_worker(x);
 }
 
-static void lose_worker(sl_driver *d, sl_dworker *w)
+static void on_lost(void *user, const sl_dworker *w, const char *why)
 {
-    sl_dworker **at = &d->workers;
-    while (*at != w)
-        at = &(*at)->next;
-    *at = w->next;
+    sl_driver *d = (sl_driver *)user;
+    sl_channel_drop_peer(d->channel, w->address);
     for (sl_dispatch *x = d->dispatches, *next; x != NULL; x = next) {
         next = sl_dispatch_next(x);
-        sl_dispatch_on_worker_lost(x, w);
+        sl_dispatch_on_worker_lost(x, w, why);
     }
-    sl_free(w->address);
-    sl_free(w);
+}
+
+static void answer(sl_driver *d, const char *to, const sl_message *m)
+{
+    sl_error err;
+    if (sl_driver__send(d, to, m, &err) != SL_OK)
+        log_warn("DRIVER-SEND", "%s to %s is dropped: %s", sl_message_kind_name(m->kind),
+                 to, err.text);
+}
+
+static void reject(sl_driver *d, const char *to, const char *why, bool register_again)
+{
+    sl_message m = { .kind = SL_MSG_REJECTED };
+    m.u.rejected = (sl_msg_rejected){ why, register_again };
+    log_info("WORKER-REJECTED", "%s: %s", to, why);
+    answer(d, to, &m);
 }
 
 static void on_register(sl_driver *d, const char *from, uint64_t incarnation,
                         const sl_msg_register *m)
 {
-    sl_dworker *w = find_worker(d, from);
-    if (w != NULL && w->incarnation == incarnation)
+    const char *why;
+    sl_dworker *w = sl_worker_registry_register(d->workers, from, incarnation, m, &why);
+    if (w == NULL) {
+        reject(d, from, why, m->protocol_version == SL_PROTOCOL_VERSION && m->slots > 0);
         return;
-    if (w != NULL)
-        lose_worker(d, w);
-    w = (sl_dworker *)sl_calloc(1, sizeof *w);
-    w->address = sl_strdup(from);
-    w->incarnation = incarnation;
-    w->slots = m->slots;
-    w->heard_us = sl_host_mono_us(d->host);
-    sl_dworker **at = &d->workers;
-    while (*at != NULL)
-        at = &(*at)->next;
-    *at = w;
-    w->number = at == &d->workers ? 0 : 1;
-    sl_message answer = { .kind = SL_MSG_REGISTERED };
-    answer.u.registered = (sl_msg_registered){ w->number, w->address };
-    sl_error err;
-    if (sl_driver__send(d, from, &answer, &err) != SL_OK)
-        log_warn("DRIVER-SEND", "%s", err.text);
-    for (sl_dispatch *x = d->dispatches; x != NULL; x = sl_dispatch_next(x))
-        sl_dispatch_on_worker(x);
-}
-
-static void on_heartbeat(sl_driver *d, const char *from, const sl_msg_heartbeat *m)
-{
-    sl_dworker *w = find_worker(d, from);
-    if (w == NULL)
-        return;
-    w->heard_us = sl_host_mono_us(d->host);
-    w->memory_used_bytes = m->memory_used_bytes;
-    w->progress = m->progress;
+    }
+    sl_message registered = { .kind = SL_MSG_REGISTERED };
+    registered.u.registered = (sl_msg_registered){ w->number, w->name };
+    answer(d, from, &registered);
 }
 
 static uint64_t query_of(const sl_message *m)
@@ -104,6 +93,30 @@ static uint64_t query_of(const sl_message *m)
     }
 }
 
+/* *ret_kept: the arena is taken. */
+static void on_worker_message(sl_driver *d, const char *from, uint64_t incarnation,
+                              const sl_message *m, sl_arena *arena, bool *ret_kept)
+{
+    const sl_dworker *w = sl_worker_registry_find(d->workers, from);
+    bool was_suspect = w != NULL && w->state == SL_WORKER_SUSPECT;
+    if (!sl_worker_registry_heard(d->workers, from, incarnation)) {
+        reject(d, from, "it is not registered, or was given up as dead", true);
+        return;
+    }
+    if (was_suspect)
+        on_joined(d, NULL);
+    if (m->kind == SL_MSG_HEARTBEAT) {
+        sl_worker_registry_heartbeat(d->workers, from, &m->u.heartbeat);
+        return;
+    }
+    uint64_t number = query_of(m);
+    sl_dispatch *x = d->dispatches;
+    while (x != NULL && sl_dispatch_number(x) != number)
+        x = sl_dispatch_next(x);
+    if (x != NULL)
+        sl_dispatch_on_message(x, w, m, arena, ret_kept);
+}
+
 static void on_message(void *user, const char *from, uint64_t incarnation, sl_span frame)
 {
     sl_driver *d = (sl_driver *)user;
@@ -111,21 +124,12 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_sp
     sl_message m;
     sl_error err;
     bool kept = false;
-    if (sl_message_decode(frame, arena, &m, &err) != SL_OK) {
+    if (sl_message_decode(frame, arena, &m, &err) != SL_OK)
         log_warn("DRIVER-BAD-MESSAGE", "from %s: %s", from, err.text);
-    } else if (m.kind == SL_MSG_REGISTER) {
+    else if (m.kind == SL_MSG_REGISTER)
         on_register(d, from, incarnation, &m.u.reg);
-    } else if (m.kind == SL_MSG_HEARTBEAT) {
-        on_heartbeat(d, from, &m.u.heartbeat);
-    } else {
-        uint64_t number = query_of(&m);
-        for (sl_dispatch *x = d->dispatches; x != NULL; x = sl_dispatch_next(x)) {
-            if (sl_dispatch_number(x) != number)
-                continue;
-            sl_dispatch_on_message(x, &m, arena, &kept);
-            break;
-        }
-    }
+    else
+        on_worker_message(d, from, incarnation, &m, arena, &kept);
     if (!kept)
         sl_arena_free(arena);
 }
@@ -133,17 +137,20 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_sp
 static void on_peer(void *user, const char *from, uint64_t incarnation)
 {
     sl_driver *d = (sl_driver *)user;
-    sl_dworker *w = find_worker(d, from);
+    const sl_dworker *w = sl_worker_registry_find(d->workers, from);
     if (w != NULL && w->incarnation != incarnation)
-        lose_worker(d, w);
+        sl_worker_registry_lose(d->workers, from,
+                                "another process answers at its address");
+}
+
+sl_dworker *sl_driver__workers(const sl_driver *d)
+{
+    return sl_worker_registry_first(d->workers);
 }
 
 uint32_t sl_driver__slots(const sl_driver *d)
 {
-    uint32_t slots = 0;
-    for (const sl_dworker *w = d->workers; w != NULL; w = w->next)
-        slots += w->slots;
-    return slots;
+    return sl_worker_registry_slots(d->workers);
 }
 
 /* ---- lanes of streams ---- */
@@ -165,6 +172,19 @@ void sl_driver__lane_give(sl_driver *d, sl_lane lane)
 
 /* ---- life ---- */
 
+static sl_worker_timing timing_of(const sl_options *options)
+{
+    sl_options *defaults = options == NULL ? sl_options_new() : NULL;
+    const sl_options *o = options != NULL ? options : defaults;
+    sl_worker_timing t = {
+        .suspect_us = sl_options_int(o, "sluice.worker.suspectAfter"),
+        .dead_us = sl_options_int(o, "sluice.worker.deadAfter"),
+        .reconnect_us = sl_options_int(o, "sluice.worker.reconnectWithin"),
+    };
+    sl_options_free(defaults);
+    return t;
+}
+
 sl_code sl_driver_new(sl_host *host, sl_network *network, const sl_driver_config *config,
                       sl_driver **ret, sl_error *err)
 {
@@ -176,6 +196,8 @@ sl_code sl_driver_new(sl_host *host, sl_network *network, const sl_driver_config
     d->incarnation = sl_host_rand64(host) | 1;
     d->next_run = 1;
     d->planner = sl_host_lane(host, "planner");
+    d->workers = sl_worker_registry_new(host, timing_of(config->options),
+                                        (sl_worker_callbacks){ on_joined, on_lost, d });
     sl_channel_callbacks callbacks = { on_message, on_peer, d };
     sl_code code = sl_channel_new(host, network, d->address, d->incarnation, callbacks,
                                   &d->channel, err);
@@ -202,12 +224,7 @@ void sl_driver_free(sl_driver *d)
     while (d->dispatches != NULL)
         sl_dispatch_free(d->dispatches);
     sl_channel_free(d->channel);
-    while (d->workers != NULL) {
-        sl_dworker *w = d->workers;
-        d->workers = w->next;
-        sl_free(w->address);
-        sl_free(w);
-    }
+    sl_worker_registry_free(d->workers);
     if (d->temp_dir != NULL && d->temp_count > 0)
         (void)!sl_fs_remove_tree(d->host->fs, d->temp_dir, NULL);
     sl_free(d->address);

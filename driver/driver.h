@@ -28,6 +28,7 @@ typedef struct sl_driver sl_driver;
 typedef struct sl_session sl_session;
 
 typedef struct sl_driver_config {
+    const sl_options *options; /* of the process; read at sl_driver_new(); NULL defaults */
     const char *address;     /* of its port: "driver" */
     const sl_kv_factory *kv; /* for journals */
     const char *

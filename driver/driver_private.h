@@ -4,6 +4,7 @@
 #define SL_DRIVER_DRIVER_PRIVATE_H
 
 #include "driver/driver.h"
+#include "driver/worker_registry.h"
 #include "engine/plan/physical.h"
 #include "engine/plan/table_info.h"
 #include "proto/messages.h"
@@ -12,23 +13,13 @@
 typedef struct sl_dispatch sl_dispatch;
 typedef struct sl_stream sl_stream;
 
-/* A worker that registered. */
-typedef struct sl_dworker {
-    struct sl_dworker *next;
-    char *address;
-    uint64_t incarnation;
-    uint32_t number, slots;
-    int64_t heard_us, memory_used_bytes;
-    uint64_t progress;
-} sl_dworker;
-
 struct sl_driver {
     sl_host *host;
     sl_channel *channel;
     sl_driver_config config;
     char *address, *temp_dir;
     uint64_t incarnation, next_run;
-    sl_dworker *workers;
+    sl_worker_registry *workers;
     sl_dispatch *dispatches; /* that a worker may answer */
     sl_stream *streams;      /* in order of start; also ended ones */
     sl_session *sessions;
@@ -43,6 +34,7 @@ struct sl_driver {
 
 /* ---- dispatch.c: one plan on the workers, one try of one batch at a time ---- */
 
+/* Everything it points to is borrowed until on_result, or cancel. */
 typedef struct sl_batch_spec {
     int64_t batch;
     uint64_t epoch;
@@ -61,7 +53,9 @@ typedef struct sl_batch_spec {
 
 typedef struct sl_batch_result {
     sl_code code; /* SL_OK: `done` is meaningful */
-    bool state_missing;
+    /* With a code other than SL_OK: a worker was lost or partitions moved, which is
+     * nobody's failed try. Start again, with recipes. */
+    bool is_not_counted;
     sl_error error;
     const sl_msg_done *done; /* borrowed until the dispatch's next start or free */
     sl_chunk *
@@ -88,10 +82,10 @@ void sl_dispatch_cancel(sl_dispatch *x);
 /* Commit what DONE said: the workers make it their base. */
 void sl_dispatch_committed(sl_dispatch *x);
 /* From driver.c: a message of a worker about this dispatch. */
-void sl_dispatch_on_message(sl_dispatch *x, const sl_message *m, sl_arena *arena,
-                            bool *ret_kept);
-void sl_dispatch_on_worker_lost(sl_dispatch *x, const sl_dworker *w);
-void sl_dispatch_on_worker(sl_dispatch *x);
+void sl_dispatch_on_message(sl_dispatch *x, const sl_dworker *w, const sl_message *m,
+                            sl_arena *arena, bool *ret_kept);
+void sl_dispatch_on_worker_lost(sl_dispatch *x, const sl_dworker *w, const char *why);
+void sl_dispatch_on_worker(sl_dispatch *x); /* one joined, or is heard again */
 sl_dispatch *sl_dispatch_next(sl_dispatch *x);
 uint64_t sl_dispatch_number(const sl_dispatch *x);
 /* A snapshot a worker made: kept until asked for. */
@@ -104,6 +98,7 @@ SL_CHECKED sl_code sl_driver__send(sl_driver *d, const char *to, const sl_messag
 sl_lane sl_driver__lane_take(sl_driver *d);
 void sl_driver__lane_give(sl_driver *d, sl_lane lane);
 uint32_t sl_driver__slots(const sl_driver *d);
+sl_dworker *sl_driver__workers(const sl_driver *d); /* the first */
 void sl_driver__event(sl_driver *d, sl_query_event_kind kind, const sl_stream *s);
 
 /* ---- catalog.c: tables and views of a session; used on the planner lane ---- */

@@ -268,6 +268,12 @@ static void on_result(void *user, const sl_batch_result *r)
 {
     sl_stream *s = (sl_stream *)user;
     sl_host *h = host_of(s);
+    if (r->code != SL_OK && r->is_not_counted) {
+        /* Bring the state to where it is placed now, and try again. */
+        sl_stream__move(s, SL_QUERY_RETRYING);
+        again(s);
+        return;
+    }
     if (r->code != SL_OK) {
         if (!may_retry(s, &r->error))
             return;

@@ -246,6 +246,15 @@ static ProtobufCMessage *task_out(sl_arena *a, const sl_msg_task *s)
     m->n_partitions = s->partition_count;
     m->partitions = partitions_ptr;
     m->inline_output = s->inline_output;
+    m->self = s->self;
+    m->n_peers = s->peer_count;
+    m->peers = (char **)(uintptr_t)s->peers;
+    m->n_slice_counts = s->stage_count;
+    m->slice_counts = (uint32_t *)(uintptr_t)s->slice_counts;
+    m->n_slice_owners = s->owner_count;
+    m->slice_owners = (uint32_t *)(uintptr_t)s->slice_owners;
+    m->n_partition_owners = s->partition_owner_count;
+    m->partition_owners = (uint32_t *)(uintptr_t)s->partition_owners;
     return &m->base;
 }
 
@@ -298,6 +307,15 @@ static void task_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret)
         .partition_count = partition_count,
         .partitions = partitions,
         .inline_output = m->inline_output,
+        .self = m->self,
+        .peer_count = (uint32_t)m->n_peers,
+        .peers = (const char *const *)m->peers,
+        .stage_count = (uint32_t)m->n_slice_counts,
+        .slice_counts = m->slice_counts,
+        .owner_count = (uint32_t)m->n_slice_owners,
+        .slice_owners = m->slice_owners,
+        .partition_owner_count = (uint32_t)m->n_partition_owners,
+        .partition_owners = m->partition_owners,
     };
 }
 
@@ -570,6 +588,22 @@ static void snapshot_in(const ProtobufCMessage *from, sl_arena *a, sl_message *r
                                          .total_bytes = m->total_bytes };
 }
 
+static ProtobufCMessage *rejected_out(sl_arena *a, const sl_msg_rejected *s)
+{
+    Sl__Pb__Rejected *m = SL_ARENA_NEW(a, Sl__Pb__Rejected);
+    sl__pb__rejected__init(m);
+    m->why = text_out(s->why);
+    m->register_again = s->register_again;
+    return &m->base;
+}
+
+static void rejected_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret)
+{
+    const Sl__Pb__Rejected *m = (const Sl__Pb__Rejected *)from;
+    (void)a;
+    ret->u.rejected = (sl_msg_rejected){ m->why, m->register_again };
+}
+
 /* ---- the table of messages ---- */
 
 static const struct codec {
@@ -590,6 +624,7 @@ static const struct codec {
     [SL_MSG_COMMITTED] = { "COMMITTED", &sl__pb__committed__descriptor, committed_in },
     [SL_MSG_ABORT] = { "ABORT", &sl__pb__abort__descriptor, abort_in },
     [SL_MSG_SNAPSHOT] = { "SNAPSHOT", &sl__pb__snapshot__descriptor, snapshot_in },
+    [SL_MSG_REJECTED] = { "REJECTED", &sl__pb__rejected__descriptor, rejected_in },
 };
 
 const char *sl_message_kind_name(sl_message_kind kind)
@@ -625,6 +660,8 @@ static ProtobufCMessage *message_out(sl_arena *a, const sl_message *m)
         return abort_out(a, &m->u.abort);
     case SL_MSG_SNAPSHOT:
         return snapshot_out(a, &m->u.snapshot);
+    case SL_MSG_REJECTED:
+        return rejected_out(a, &m->u.rejected);
     }
     return NULL;
 }

@@ -6,7 +6,7 @@
  *
  *   worker                                   driver
  *     REGISTER ------------------------------->
- *     <------------------------------- REGISTERED
+ *     <-------------------- REGISTERED | REJECTED
  *     HEARTBEAT (every 500 ms) --------------->
  *     <----------------------------------- DEPLOY   a fragment, once per query and worker
  *     <------------------------------------- TASK   one try of one batch: all its stages
@@ -46,6 +46,7 @@ typedef enum sl_message_kind {
     SL_MSG_COMMITTED = 10,
     SL_MSG_ABORT = 11,
     SL_MSG_SNAPSHOT = 12,
+    SL_MSG_REJECTED = 13,
 } sl_message_kind;
 
 /* Which try of which batch. Every message about a batch carries it; a stale one is
@@ -70,6 +71,12 @@ typedef struct sl_msg_registered {
     uint32_t worker;  /* number the driver gave */
     const char *name; /* "w1" */
 } sl_msg_registered;
+
+/* To a worker that is not (any more) one of ours. */
+typedef struct sl_msg_rejected {
+    const char *why;
+    bool register_again; /* as a new incarnation; false: it can never be one of ours */
+} sl_msg_rejected;
 
 typedef struct sl_msg_heartbeat {
     uint64_t incarnation;
@@ -142,6 +149,16 @@ typedef struct sl_msg_task {
     uint32_t partition_count;
     const sl_msg_partition *partitions;
     bool inline_output; /* small deltas and files may ride in DONE */
+    /* Who takes part in this try. `slices` and `partitions` are the receiver's own. */
+    uint32_t self; /* the receiver's index among the peers */
+    uint32_t peer_count;
+    const char *const *peers; /* addresses for the shuffle */
+    uint32_t stage_count;
+    const uint32_t *slice_counts; /* by stage: all slices of the stage, of any worker */
+    uint32_t owner_count;
+    const uint32_t *slice_owners; /* peer of each slice, by (stage, index) */
+    uint32_t partition_owner_count;
+    const uint32_t *partition_owners; /* peer of each partition */
 } sl_msg_task;
 
 typedef struct sl_msg_result {
@@ -249,6 +266,7 @@ typedef struct sl_message {
         sl_msg_committed committed;
         sl_msg_abort abort;
         sl_msg_snapshot snapshot;
+        sl_msg_rejected rejected;
     } u;
 } sl_message;
 

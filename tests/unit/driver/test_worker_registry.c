@@ -1,0 +1,160 @@
+/* Promises of driver/worker_registry.h, in virtual time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "driver/worker_registry.h"
+
+#define MS 1000
+
+typedef struct fixture {
+    sl_fs_virtual *fs;
+    sl_host *host;
+    sl_worker_registry *registry;
+    int joined, lost;
+    char why[128];
+} fixture;
+
+static void on_joined(void *user, sl_dworker *w)
+{
+    (void)w;
+    ((fixture *)user)->joined++;
+}
+
+static void on_lost(void *user, const sl_dworker *w, const char *why)
+{
+    fixture *f = (fixture *)user;
+    (void)w;
+    f->lost++;
+    strncpy(f->why, why, sizeof f->why - 1);
+}
+
+static int set_up(void **state)
+{
+    static fixture f;
+    memset(&f, 0, sizeof f);
+    f.fs = sl_fs_virtual_new(NULL, NULL);
+    f.host =
+        sl_host_virtual_new(1, 0, sl_fs_virtual_fs(f.fs), (sl_host_virtual_hooks){ 0 });
+    f.registry = sl_worker_registry_new(
+        f.host, (sl_worker_timing){ 2000 * MS, 5000 * MS, 500 * MS },
+        (sl_worker_callbacks){ on_joined, on_lost, &f });
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = (fixture *)*state;
+    sl_worker_registry_free(f->registry);
+    sl_host_free(f->host);
+    sl_fs_virtual_free(f->fs);
+    return 0;
+}
+
+static sl_dworker *join(fixture *f, const char *address, uint64_t incarnation)
+{
+    const char *why = NULL;
+    sl_msg_register m = { .protocol_version = SL_PROTOCOL_VERSION, .slots = 2 };
+    return sl_worker_registry_register(f->registry, address, incarnation, &m, &why);
+}
+
+static void silence__makes_suspect_and_then_dead(void **state)
+{
+    fixture *f = (fixture *)*state;
+    sl_dworker *w = join(f, "a", 1);
+    sl_host_virtual_advance(f->host, 1900 * MS);
+    assert_int_equal(w->state, SL_WORKER_ACTIVE);
+    sl_host_virtual_advance(f->host, 300 * MS);
+    assert_int_equal(w->state, SL_WORKER_SUSPECT);
+    assert_int_equal(sl_worker_registry_slots(f->registry), 0);
+    sl_host_virtual_advance(f->host, 3000 * MS);
+    assert_int_equal(f->lost, 1);
+    assert_null(sl_worker_registry_first(f->registry));
+}
+
+static void a_suspect__that_is_heard_again_is_active(void **state)
+{
+    fixture *f = (fixture *)*state;
+    sl_dworker *w = join(f, "a", 1);
+    sl_host_virtual_advance(f->host, 4000 * MS);
+    assert_int_equal(w->state, SL_WORKER_SUSPECT);
+    assert_true(sl_worker_registry_heard(f->registry, "a", 1));
+    assert_int_equal(w->state, SL_WORKER_ACTIVE);
+    sl_host_virtual_advance(f->host, 1500 * MS);
+    assert_int_equal(f->lost, 0);
+}
+
+static void a_dropped_connection__kills_unless_it_is_back_in_time(void **state)
+{
+    fixture *f = (fixture *)*state;
+    sl_dworker *w = join(f, "a", 1);
+    sl_worker_registry_disconnected(f->registry, "a");
+    assert_int_equal(w->state, SL_WORKER_SUSPECT);
+    sl_host_virtual_advance(f->host, 300 * MS);
+    assert_true(sl_worker_registry_heard(f->registry, "a", 1));
+    sl_host_virtual_advance(f->host, 1000 * MS);
+    assert_int_equal(f->lost, 0);
+    sl_worker_registry_disconnected(f->registry, "a");
+    sl_host_virtual_advance(f->host, 700 * MS);
+    assert_int_equal(f->lost, 1);
+}
+
+/* WR1 */
+static void a_dead_one__is_refused_for_ever_under_its_old_incarnation(void **state)
+{
+    fixture *f = (fixture *)*state;
+    const char *why = NULL;
+    sl_msg_register m = { .protocol_version = SL_PROTOCOL_VERSION, .slots = 2 };
+    (void)join(f, "a", 1);
+    sl_host_virtual_advance(f->host, 6000 * MS);
+    assert_false(sl_worker_registry_heard(f->registry, "a", 1));
+    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &why));
+    assert_non_null(why);
+    sl_dworker *again = sl_worker_registry_register(f->registry, "a", 2, &m, &why);
+    assert_non_null(again);
+    assert_int_equal(again->number, 2); /* numbers are not used again */
+}
+
+/* WR2 */
+static void another_life__at_the_same_address_loses_the_first_once(void **state)
+{
+    fixture *f = (fixture *)*state;
+    (void)join(f, "a", 1);
+    assert_ptr_equal(join(f, "a", 1), sl_worker_registry_first(f->registry));
+    assert_int_equal(f->joined, 1);
+    (void)join(f, "a", 2);
+    assert_int_equal(f->joined, 2);
+    assert_int_equal(f->lost, 1);
+}
+
+static void register__refuses_another_protocol_and_no_slots(void **state)
+{
+    fixture *f = (fixture *)*state;
+    const char *why = NULL;
+    sl_msg_register m = { .protocol_version = SL_PROTOCOL_VERSION + 1, .slots = 2 };
+    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &why));
+    assert_non_null(strstr(why, "version"));
+    m = (sl_msg_register){ .protocol_version = SL_PROTOCOL_VERSION };
+    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &why));
+    assert_int_equal(f->joined, 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(silence__makes_suspect_and_then_dead),
+        T(a_suspect__that_is_heard_again_is_active),
+        T(a_dropped_connection__kills_unless_it_is_back_in_time),
+        T(a_dead_one__is_refused_for_ever_under_its_old_incarnation),
+        T(another_life__at_the_same_address_loses_the_first_once),
+        T(register__refuses_another_protocol_and_no_slots),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
