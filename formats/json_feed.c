@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "formats/json_private.h"
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define BLOCK_BYTES ((size_t)512 << 10)
 #define PAST_END_BYTES ((int64_t)64 << 10) /* read past the range for its last line */
 
@@ -80,8 +81,11 @@ static sl_code fill(sl_json__feed *f, sl_error *err)
     f->used += got;
     f->read_at += (int64_t)got;
     if (f->used >= 3 && f->block_at == 0 && f->lines_begin == 0 && !f->skipping &&
-        memcmp(f->block->data, "\xef\xbb\xbf", 3) == 0)
+        memcmp(f->block->data, BYTE_ORDER_MARK, 3) == 0) {
         f->lines_begin = 3;
+        f->end =
+            f->end < 4 ? 4 : f->end; /* who has byte 0 has the line behind the mark */
+    }
     return SL_OK;
 }
 
@@ -145,16 +149,21 @@ static bool find_lines(sl_json__feed *f)
     return true;
 }
 
+size_t sl_json__kept_length(const sl_json__feed *f, const char *line)
+{
+    size_t length = f->row_bytes_max < SL_JSON__CORRUPT_BYTES_MAX
+                        ? f->row_bytes_max
+                        : SL_JSON__CORRUPT_BYTES_MAX;
+    for (int i = 0; i < 3 && length > 1 && (line[length] & 0xc0) == 0x80; i++)
+        length--; /* not in the middle of a character */
+    return length;
+}
+
 /* A line without an end in sight past the limit: give its start, skip the rest. */
 static void give_oversize(sl_json__feed *f)
 {
-    size_t length = f->used - f->lines_begin;
-    length =
-        length < SL_JSON__CORRUPT_BYTES_MAX ? length : (size_t)SL_JSON__CORRUPT_BYTES_MAX;
-    const uint8_t *p = f->block->data + f->lines_begin;
-    for (int i = 0; i < 3 && length > 1 && (p[length] & 0xc0) == 0x80; i++)
-        length--; /* not in the middle of a character */
-    f->lines_end = f->lines_begin + length;
+    const char *line = (const char *)f->block->data + f->lines_begin;
+    f->lines_end = f->lines_begin + sl_json__kept_length(f, line);
     f->oversize = true;
     f->skipping = true;
 }

@@ -38,10 +38,10 @@ sl_code sl_json__field_init(sl_json__field *f, const char *name, const sl_type *
         return code;
     }
     sl_json__field fresh = { .name = name, .name_length = strlen(name), .type = type };
-    if (type->id == SL_TYPE_STRUCT && type->field_count != 0) {
+    if (type->id == SL_TYPE_STRUCT) { /* slots of none are not NULL either */
         fresh.child_count = type->field_count;
-        fresh.children = sl_calloc(type->field_count, sizeof *fresh.children);
-        fresh.slots = sl_calloc(type->field_count, sizeof *fresh.slots);
+        fresh.children = sl_calloc((size_t)type->field_count + 1, sizeof *fresh.children);
+        fresh.slots = sl_calloc((size_t)type->field_count + 1, sizeof *fresh.slots);
         for (uint32_t i = 0; i < type->field_count; i++) {
             sl_code code = sl_json__field_init(&fresh.children[i], type->fields[i].name,
                                                type->fields[i].type, err);

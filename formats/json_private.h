@@ -8,8 +8,9 @@
 
 #define SL_JSON__DEPTH_MAX 1000u /* nesting; Jackson's limit, and bounds recursion */
 #define SL_JSON__WINDOW_BYTES ((size_t)32 << 10) /* indexed at a time: stays in L1/L2 */
-#define SL_JSON__CORRUPT_BYTES_MAX ((size_t)64 << 10) /* kept of a line over the limit   \
-                                                       */
+#define SL_JSON__CORRUPT_BYTES_MAX                                                       \
+    ((size_t)64 << 10) /* kept of a line over the limit                                  \
+                        */
 
 /* ---- json_simd.cc: the door to simdjson ---- */
 bool sl_json__utf8_valid(const char *text, size_t length);
@@ -127,6 +128,9 @@ void sl_json__feed_init(sl_json__feed *f, const sl_json_read_request *q);
 void sl_json__feed_deinit(sl_json__feed *f);
 /* Move to the next lines; *ret_more false at the end of the range. */
 SL_CHECKED sl_code sl_json__feed_next(sl_json__feed *f, bool *ret_more, sl_error *err);
+/* How much of a line over the limit is kept for the corrupt record column: the same
+ * wherever blocks and ranges end. */
+size_t sl_json__kept_length(const sl_json__feed *f, const char *line);
 
 /* ---- json_layout.c: what lines look like ---- */
 #define SL_JSON__LAYOUTS_MAX 8u

@@ -152,12 +152,8 @@ static sl_code put_corrupt(sl_json_reader *r, const char *line, const char *line
     sl_column_builder *b = &r->out[r->corrupt].b;
     size_t length = (size_t)(line_end - line);
     b->length = r->rows;
-    if (length > r->feed.row_bytes_max || length > SL_STRING_BYTES_MAX) {
-        if (length > SL_JSON__CORRUPT_BYTES_MAX)
-            length = SL_JSON__CORRUPT_BYTES_MAX;
-        while (length > 1 && line + length < line_end && (line[length] & 0xc0) == 0x80)
-            length--; /* not in the middle of a character */
-    }
+    if (length > r->feed.row_bytes_max)
+        length = sl_json__kept_length(&r->feed, line);
     return sl_column_builder_string(b, line, (uint32_t)length, err);
 }
 
@@ -358,15 +354,20 @@ static void open_window(sl_json_reader *r)
     r->utf8_known = r->index.ascii || sl_json__utf8_valid(r->at, bytes);
 }
 
+static const char *lines_end(const sl_json_reader *r)
+{
+    return r->feed.block != NULL ? (const char *)r->feed.block->data + r->feed.lines_end
+                                 : NULL;
+}
+
 static sl_code next_window(sl_json_reader *r, bool *ret_more, sl_error *err)
 {
-    const char *block_end = r->feed.block != NULL
-                                ? (const char *)r->feed.block->data + r->feed.lines_end
-                                : NULL;
-    if (r->at == block_end) {
+    if (r->at == lines_end(r)) {
         SL_TRY(sl_json__feed_next(&r->feed, ret_more, err));
-        if (!*ret_more)
+        if (!*ret_more) { /* the block may have moved; asked again, this is the end too */
+            r->at = r->window_end = lines_end(r);
             return SL_OK;
+        }
         r->store.block = r->feed.block;
         r->at = (const char *)r->feed.block->data + r->feed.lines_begin;
         r->stats.bytes += (int64_t)(r->feed.lines_end - r->feed.lines_begin);
@@ -417,7 +418,9 @@ static sl_code take_lines(sl_json_reader *r, sl_error *err)
                         .root = &r->root,
                         .columns = r->out,
                         .column_count = r->q.column_count };
+    /* A scanned line lies in a window: under the limit, unless that is tiny. */
     bool scan = r->utf8_known && !r->q.general_only &&
+                r->feed.row_bytes_max >= SL_JSON__WINDOW_BYTES &&
                 (r->q.column_count != 0 || r->q.options.mode != SL_JSON_PERMISSIVE);
     int64_t scanned = 0;
     while (r->at < r->window_end && r->rows < r->q.chunk_rows && !r->in_array) {

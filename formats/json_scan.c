@@ -74,13 +74,13 @@ static inline const char *scan_integer(const char *p, int64_t *ret)
     bool negative = *p == '-';
     p += negative;
     const char *digits = p;
-    int64_t v = 0;
+    uint64_t v = 0; /* a 19th digit may pass INT64_MAX */
     while ((unsigned char)(*p - '0') <= 9 && p - digits < 19)
-        v = v * 10 + (*p++ - '0');
+        v = v * 10 + (uint64_t)(*p++ - '0');
     if (p == digits || p - digits > 18 || (*digits == '0' && p - digits > 1) ||
         *p == '.' || (*p | 0x20) == 'e')
         return NULL;
-    *ret = negative ? -v : v;
+    *ret = negative ? -(int64_t)v : (int64_t)v;
     return p;
 }
 
