@@ -153,6 +153,14 @@ uint32_t sl_driver__slots(const sl_driver *d)
     return sl_worker_registry_slots(d->workers);
 }
 
+uint32_t sl_driver__partitions(const sl_driver *d, const sl_options *options)
+{
+    if (!sl_options_is_auto(options, "sluice.state.partitions"))
+        return (uint32_t)sl_options_int(options, "sluice.state.partitions");
+    uint32_t n = 2 * sl_driver__slots(d);
+    return n < 8 ? 8 : n;
+}
+
 /* ---- lanes of streams ---- */
 
 sl_lane sl_driver__lane_take(sl_driver *d)

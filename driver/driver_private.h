@@ -99,6 +99,8 @@ sl_lane sl_driver__lane_take(sl_driver *d);
 void sl_driver__lane_give(sl_driver *d, sl_lane lane);
 uint32_t sl_driver__slots(const sl_driver *d);
 sl_dworker *sl_driver__workers(const sl_driver *d); /* the first */
+/* State partitions of a query that starts now: the setting, or by the slots there are. */
+uint32_t sl_driver__partitions(const sl_driver *d, const sl_options *options);
 void sl_driver__event(sl_driver *d, sl_query_event_kind kind, const sl_stream *s);
 
 /* ---- catalog.c: tables and views of a session; used on the planner lane ---- */

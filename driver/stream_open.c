@@ -20,14 +20,6 @@ static void fingerprint_text(const sl_stream *s, char ret[33])
     sl_hash128_hex(s->plan->fingerprint, ret);
 }
 
-static uint32_t partitions_wanted(const sl_stream *s)
-{
-    if (!sl_options_is_auto(s->options, "sluice.state.partitions"))
-        return (uint32_t)sl_options_int(s->options, "sluice.state.partitions");
-    uint32_t n = 2 * sl_driver__slots(s->driver);
-    return n < 8 ? 8 : n;
-}
-
 static sl_code create_query_file(sl_stream *s, const char *fingerprint, sl_query_file *q,
                                  sl_error *err)
 {
@@ -43,7 +35,7 @@ static sl_code create_query_file(sl_stream *s, const char *fingerprint, sl_query
                           .sql = s->sql,
                           .plan_fingerprint = fingerprint,
                           .key_group_count = SL_KEY_GROUPS,
-                          .partition_count = partitions_wanted(s),
+                          .partition_count = sl_driver__partitions(s->driver, s->options),
                           .created_wall_us = sl_host_wall_us(s->driver->host),
                           .settings = settings,
                           .setting_count = sizeof fixed / sizeof *fixed };

@@ -83,7 +83,7 @@ struct sl_worker {
 void sl_worker__send(sl_worker *w, const sl_message *m);
 void sl_worker__query_gone(sl_wquery *q); /* closing and nothing runs: free it */
 
-/* attempt.c: life of one TASK */
+/* attempt.c and its files (attempt_private.h): one TASK */
 void sl_wattempt__start(sl_wquery *q, sl_arena *arena,
                         const sl_msg_task *task); /* takes arena */
 /* Undo and let go; answers nothing. Any attempt of the query older than or equal to `at`.

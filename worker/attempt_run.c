@@ -1,0 +1,317 @@
+/* Tasks of an attempt on the executors.
+ *
+ * Executors pick tasks under `lock`: own partition tasks first (they free memory), then
+ * woken slices, then the next slice in order.  A task that is BLOCKED is put down and
+ * picked again when an exchange wakes it, or when rows on their way have left. */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "worker/attempt_private.h"
+
+#define STEP_CHUNKS 8u
+#define RESULTS_IN_FLIGHT_MAX 64u
+
+/* ---- picking tasks; the lock is held ---- */
+
+static bool is_runnable_by(const sl_run_task *t, const sl_run_executor *e)
+{
+    if (t->state != SL_RUN_READY && t->state != SL_RUN_NEW)
+        return false;
+    return t->partition < 0 ||
+           (uint32_t)t->partition % e->attempt->executor_count == e->index;
+}
+
+static sl_run_task *pick(sl_run_executor *e)
+{
+    sl_wattempt *a = e->attempt;
+    sl_run_task *slice = NULL;
+    if (a->failed)
+        return NULL;
+    for (uint32_t i = 0; i < a->task_count; i++) {
+        sl_run_task *t = &a->tasks[i];
+        if (!is_runnable_by(t, e))
+            continue;
+        if (t->partition >= 0)
+            return t;
+        if (slice == NULL || (slice->state == SL_RUN_NEW && t->state == SL_RUN_READY))
+            slice = t;
+    }
+    return slice;
+}
+
+static void activate(sl_run_executor *e)
+{
+    if (e->active)
+        return; /* its done() looks again */
+    e->active = true;
+    e->attempt->active_count++;
+    sl_worker *w = e->attempt->query->worker;
+    sl_host_submit(w->host, w->executors[e->index], &e->job);
+}
+
+static void wake_task(sl_wattempt *a, sl_run_task *t)
+{
+    if (t->state == SL_RUN_BUSY)
+        t->woken = true;
+    if (t->state != SL_RUN_WAITING)
+        return;
+    t->state = SL_RUN_READY;
+    if (t->partition >= 0) {
+        activate(&a->executors[(uint32_t)t->partition % a->executor_count]);
+        return;
+    }
+    for (uint32_t i = 0; i < a->executor_count; i++) {
+        if (!a->executors[i].active) {
+            activate(&a->executors[i]);
+            return;
+        }
+    }
+}
+
+void sl_wattempt__on_wake_target(void *user, uint32_t number)
+{
+    sl_run_exchange *x = (sl_run_exchange *)user;
+    pthread_mutex_lock(&x->attempt->lock);
+    wake_task(x->attempt, &x->attempt->tasks[x->first_target + number]);
+    pthread_mutex_unlock(&x->attempt->lock);
+}
+
+void sl_wattempt__on_wake_producer(void *user, uint32_t number)
+{
+    sl_run_exchange *x = (sl_run_exchange *)user;
+    pthread_mutex_lock(&x->attempt->lock);
+    wake_task(x->attempt, x->producers[number]);
+    pthread_mutex_unlock(&x->attempt->lock);
+}
+
+/* ---- results ---- */
+
+struct result_post {
+    sl_wattempt *attempt;
+    sl_bytes frame;
+};
+
+static void send_result(void *user)
+{
+    struct result_post *r = (struct result_post *)user;
+    sl_wattempt *a = r->attempt;
+    sl_worker *w = a->query->worker;
+    sl_error err;
+    if (a->phase == SL_ATTEMPT_RUNNING && !a->failed) {
+        if (sl_channel_send(w->channel, w->driver_address, sl_bytes_span(&r->frame),
+                            &err) != SL_OK)
+            log_warn("WORKER-SEND", "a result is dropped: %s", err.text);
+        a->results_sent++;
+    }
+    sl_bytes_deinit(&r->frame);
+    sl_free(r);
+    if (atomic_fetch_sub(&a->results_in_flight, 1) != RESULTS_IN_FLIGHT_MAX / 2 + 1)
+        return;
+    pthread_mutex_lock(&a->lock);
+    for (uint32_t i = 0; i < a->task_count; i++) {
+        if (!a->tasks[i].wants_results)
+            continue;
+        a->tasks[i].wants_results = false;
+        wake_task(a, &a->tasks[i]);
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* Executor thread. */
+static sl_code take_result(void *user, sl_chunk *chunk, bool *ret_taken, sl_error *err)
+{
+    sl_run_task *t = (sl_run_task *)user;
+    sl_wattempt *a = t->attempt;
+    (void)err;
+    if (atomic_load(&a->results_in_flight) >= RESULTS_IN_FLIGHT_MAX) {
+        pthread_mutex_lock(&a->lock);
+        t->wants_results = atomic_load(&a->results_in_flight) > RESULTS_IN_FLIGHT_MAX / 2;
+        t->woken = t->woken || !t->wants_results;
+        pthread_mutex_unlock(&a->lock);
+        *ret_taken = false;
+        return SL_OK;
+    }
+    sl_bytes bytes = { 0 };
+    sl_chunk_write(chunk, &bytes);
+    sl_message m = { .kind = SL_MSG_RESULT };
+    m.u.result.at = a->message.at;
+    m.u.result.stage = t->stage;
+    m.u.result.task = t->number;
+    m.u.result.index = t->result_index++;
+    m.u.result.chunk = sl_bytes_span(&bytes);
+    struct result_post *r = (struct result_post *)sl_calloc(1, sizeof *r);
+    r->attempt = a;
+    sl_message_encode(&m, &r->frame);
+    sl_bytes_deinit(&bytes);
+    atomic_fetch_add(&a->results_in_flight, 1);
+    sl_host_post(a->query->worker->host, a->query->worker, send_result, r);
+    *ret_taken = true;
+    return SL_OK;
+}
+
+/* ---- running one task on an executor; no lock held ---- */
+
+static sl_code make_task(sl_run_task *t, sl_error *err)
+{
+    sl_wattempt *a = t->attempt;
+    sl_wquery *q = a->query;
+    const sl_stage_plan *stage = &q->plan->stages[t->stage];
+    sl_task_request r = {
+        .plan = q->plan,
+        .stage = t->stage,
+        .task = t->number,
+        .slice = t->slice,
+        .fs = q->worker->host->fs,
+        .memory = q->worker->config.memory,
+        .in = a->exchanges[t->stage].exchange,
+        .bounds = a->bounds,
+        .eval = { .batch_time_us = a->message.batch_time_us,
+                  .zone = q->zone,
+                  .seed = a->message.seed },
+        .budget = &q->budget,
+        .chunk_rows = q->chunk_rows,
+        .partial_groups_max = q->partial_groups_max,
+        .result = take_result,
+        .user = t,
+    };
+    for (uint32_t i = 0; i < a->task_count; i++)
+        r.task_count += a->tasks[i].stage == t->stage;
+    if (stage->output == SL_TO_EXCHANGE_KEY || stage->output == SL_TO_EXCHANGE_ONE)
+        r.out = a->exchanges[stage->to_stage].exchange;
+    if (t->partition >= 0 && q->plan->state_op_count > 0)
+        r.state = q->partitions[t->partition].state;
+    if (stage->output == SL_TO_SINK) {
+        t->write = a->write;
+        t->write.stage = t->stage;
+        t->write.task = t->number;
+        r.sink = &t->write;
+    }
+    return sl_task_new(&r, &t->task, err);
+}
+
+/* After the last task of a partition: its delta, and perhaps its whole state. */
+static sl_code prepare_partition(sl_wattempt *a, uint32_t number, sl_error *err)
+{
+    sl_run_partition *p = &a->partitions[number];
+    sl_wpartition *held = &a->query->partitions[number];
+    SL_TRY(sl_state_prepare(held->state, &p->prepared, err));
+    p->is_prepared = true;
+    sl_state_figures_get(held->state, &p->figures);
+    sl_state_snapshot_facts facts = p->facts;
+    facts.row_bytes = p->figures.row_bytes;
+    if (p->prepared.delta != NULL) {
+        facts.batches_since++;
+        facts.delta_bytes_since += p->prepared.delta->size_bytes;
+    }
+    uint64_t hash;
+    if (sl_state_snapshot_due(&facts) == SL_SNAPSHOT_FULL)
+        SL_TRY(sl_state_full_delta(held->state, &p->full, &hash, err));
+    return SL_OK;
+}
+
+static sl_code run_one(sl_run_task *t, sl_task_answer *ret_answer, bool *ret_missing,
+                       sl_error *err)
+{
+    sl_wattempt *a = t->attempt;
+    sl_run_partition *p = t->partition >= 0 ? &a->partitions[t->partition] : NULL;
+    if (p != NULL && sl_wattempt__uses_state(a) && !p->is_open) {
+        sl_host_failpoint(a->query->worker->host, "worker.state.open");
+        SL_TRY(sl_wpartition__open(a->query, p->message, a->message.at.batch, ret_missing,
+                                   err));
+        p->is_open = true;
+    }
+    if (t->task == NULL)
+        SL_TRY(make_task(t, err));
+    SL_TRY(sl_task_step(t->task, STEP_CHUNKS, ret_answer, err));
+    atomic_fetch_add_explicit(&a->query->worker->progress, 1, memory_order_relaxed);
+    if (*ret_answer == SL_TASK_DONE && p != NULL && --p->tasks_left == 0 &&
+        sl_wattempt__uses_state(a))
+        SL_TRY(prepare_partition(a, (uint32_t)t->partition, err));
+    return SL_OK;
+}
+
+void sl_wattempt__fail_locked(sl_wattempt *a, bool missing, const sl_error *e)
+{
+    if (a->failed)
+        return; /* the first cause counts; the rest are its echoes */
+    a->failed = true;
+    a->state_missing = missing;
+    a->error = *e;
+}
+
+void sl_wattempt__abort_exchanges(sl_wattempt *a)
+{
+    for (uint32_t i = 0; i < a->query->plan->stage_count; i++)
+        if (a->exchanges[i].exchange != NULL)
+            sl_exchange_abort(a->exchanges[i].exchange);
+}
+
+/* Lane thread: run whatever this executor may run, until nothing is runnable. */
+static void run_executor(sl_job *job)
+{
+    sl_run_executor *e = (sl_run_executor *)job;
+    sl_wattempt *a = e->attempt;
+    sl_run_task *t;
+    pthread_mutex_lock(&a->lock);
+    while ((t = pick(e)) != NULL) {
+        t->state = SL_RUN_BUSY;
+        t->woken = false;
+        pthread_mutex_unlock(&a->lock);
+
+        sl_task_answer answer = SL_TASK_MORE;
+        sl_error err;
+        bool missing = false;
+        sl_code code = run_one(t, &answer, &missing, &err);
+        bool failed_now = false;
+
+        pthread_mutex_lock(&a->lock);
+        if (code != SL_OK) {
+            failed_now = !a->failed;
+            sl_wattempt__fail_locked(a, missing, &err);
+            t->state = SL_RUN_WAITING;
+        } else if (answer == SL_TASK_DONE) {
+            t->state = SL_RUN_DONE;
+            a->left--;
+        } else if (answer == SL_TASK_BLOCKED && !t->woken) {
+            t->state = SL_RUN_WAITING;
+        } else {
+            t->state = SL_RUN_READY;
+        }
+        if (failed_now) {
+            pthread_mutex_unlock(&a->lock);
+            sl_wattempt__abort_exchanges(a); /* wakes, so not under the lock */
+            pthread_mutex_lock(&a->lock);
+        }
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+static void executor_idle(sl_job *job)
+{
+    sl_run_executor *e = (sl_run_executor *)job;
+    sl_wattempt *a = e->attempt;
+    pthread_mutex_lock(&a->lock);
+    e->active = false;
+    a->active_count--;
+    if (pick(e) != NULL)
+        activate(e);
+    bool ended = a->active_count == 0 && (a->failed || a->left == 0);
+    pthread_mutex_unlock(&a->lock);
+    if (ended && a->phase == SL_ATTEMPT_RUNNING)
+        sl_wattempt__ended(a);
+}
+
+bool sl_wattempt__run(sl_wattempt *a)
+{
+    for (uint32_t i = 0; i < a->executor_count; i++)
+        a->executors[i].job = (sl_job){ .name = "run-tasks",
+                                        .run = run_executor,
+                                        .done = executor_idle,
+                                        .owner = a->query->worker };
+    pthread_mutex_lock(&a->lock);
+    for (uint32_t i = 0; i < a->executor_count; i++)
+        if (pick(&a->executors[i]) != NULL)
+            activate(&a->executors[i]);
+    bool idle = a->active_count == 0;
+    pthread_mutex_unlock(&a->lock);
+    return idle;
+}
