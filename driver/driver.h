@@ -80,8 +80,8 @@ typedef void (*sl_answer_fn)(void *user, const sl_answer *answer);
  * AWAIT, answer when the query has ended. */
 void sl_session_execute(sl_session *s, sl_arena *arena, const sl_statement *statement,
                         sl_answer_fn on_answer, void *user);
-/* On: CREATE STREAMING QUERY answers once the query runs, whatever its trigger. Counts for
- * statements executed from now on. */
+/* On: CREATE STREAMING QUERY answers once the query runs, whatever its trigger. Counts
+ * for statements executed from now on. */
 void sl_session_set_detached(sl_session *s, bool detached);
 /* Abandon the statement being executed (a SELECT that runs, an await). */
 void sl_session_cancel(sl_session *s);

@@ -1,12 +1,15 @@
 /* One batch, N, of one query.  The order is the promise (design.md section 4):
  *
- *   1 trigger                     sl_stream__begin_batch
- *   2 latest offsets, slices      plan_run
- *   3 offsets/N in the journal    plan_run        synced unless nothing shows before the
- * commit 4-7 TASK .. DONE              dispatch.c, the workers 8 class D sinks write
- * commit_run 9 commits/N, synced           commit_run      the one commit point 11
- * COMMITTED to the workers    committed 10 class A output published    publish_run before
- * offsets/N+1 may be committed 12 progress, clean-up          after_publish
+ *   1     trigger                     sl_stream__begin_batch
+ *   2     latest offsets, slices      plan_run
+ *   3     offsets/N in the journal    plan_run       synced, unless nothing shows before
+ *                                                    the commit
+ *   4-7   TASK .. DONE                dispatch.c, the workers
+ *   8     class D sinks write         commit_run
+ *   9     commits/N, synced           commit_run     the one commit point
+ *   10    class A output published    publish_run    before commits/N+1
+ *   11    COMMITTED to the workers    after_commit
+ *   12    progress, clean-up          publish_run, after_publish
  *
  * A failure between 4 and 9 abandons the attempt; the batch runs again from version N-1
  * on the same offsets, with the next attempt number. */
@@ -128,17 +131,19 @@ static sl_code plan_batch(sl_stream *s, sl_error *err)
         has_data = has_data || s->planned[i].has_data;
     }
     s->frozen = true;
-    s->times.latest_offset_us = sl_host_mono_us(host_of(s)) - from;
-    s->data_available = has_data;
+    int64_t now = sl_host_mono_us(host_of(s));
+    s->times.latest_offset_us = now - from;
+    s->planned_has_data = has_data;
     if (!has_data && !no_data_batch_is_due(s)) {
         s->nothing_to_do = true;
         return SL_OK;
     }
     fill_offsets(s, has_data);
+    const sl_journal_seen *seen = collect_seen(s, s->offsets.batch);
     from = sl_host_mono_us(host_of(s));
-    sl_code code =
-        sl_journal_put_offsets(s->journal, &s->offsets, collect_seen(s, s->offsets.batch),
-                               count_seen(s), !offsets_ride_with_commit(s), err);
+    s->times.get_batch_us = from - now;
+    sl_code code = sl_journal_put_offsets(s->journal, &s->offsets, seen, count_seen(s),
+                                          !offsets_ride_with_commit(s), err);
     s->times.wal_commit_us = sl_host_mono_us(host_of(s)) - from;
     return code;
 }
@@ -216,6 +221,7 @@ static void after_plan(sl_stream *s)
         retry_by_reopen(s, &err);
         return;
     }
+    s->data_available = s->planned_has_data;
     if (s->nothing_to_do) {
         sl_stream__report_idle(s);
         sl_stream__wait(s);
@@ -226,12 +232,23 @@ static void after_plan(sl_stream *s)
     run_attempt(s);
 }
 
+static void say_getting_offsets(sl_stream *s)
+{
+    sl_bytes text = { 0 };
+    sl_bytes_text(&text, "Getting offsets from ");
+    if (s->plan->source_count > 0)
+        s->sources[0]->class->description(s->sources[0], &text);
+    sl_stream__say(s, sl_bytes_cstr(&text));
+    sl_bytes_deinit(&text);
+}
+
 void sl_stream__begin_batch(sl_stream *s)
 {
     sl_host *h = host_of(s);
     s->previous_trigger_us = s->times.trigger_us;
-    s->times = (sl_batch_times){ .trigger_us = sl_host_wall_us(h),
-                                 .start_us = sl_host_mono_us(h) };
+    s->times = (sl_batch_times)SL_BATCH_TIMES_NONE;
+    s->times.trigger_us = sl_host_wall_us(h);
+    s->times.start_us = sl_host_mono_us(h);
     sl_stream__move(s, SL_QUERY_PLANNING);
     if (s->has_pending) {
         s->has_pending = false;
@@ -240,6 +257,7 @@ void sl_stream__begin_batch(sl_stream *s)
         run_attempt(s);
         return;
     }
+    say_getting_offsets(s);
     sl_stream__job(s, "plan-batch", plan_run, after_plan);
 }
 
@@ -283,8 +301,7 @@ static void on_result(void *user, const sl_batch_result *r)
     }
     s->result = *r;
     s->recipe_wanted = false; /* the worker holds the state now */
-    s->times.add_batch_us = sl_host_mono_us(h) - s->times.start_us -
-                            s->times.latest_offset_us - s->times.wal_commit_us;
+    s->times.add_batch_us = sl_host_mono_us(h) - s->times.add_from_us;
     sl_stream__move(s, SL_QUERY_COMMITTING);
     submit_commit(s);
 }
@@ -334,6 +351,7 @@ static const sl_msg_partition *task_partitions(sl_stream *s)
 
 static void run_attempt(sl_stream *s)
 {
+    int64_t from = sl_host_mono_us(host_of(s));
     uint32_t n = s->plan->source_count;
     const sl_span **slices = SL_ARENA_ARRAY(s->batch_arena, const sl_span *, n + 1);
     uint32_t *counts = SL_ARENA_ARRAY(s->batch_arena, uint32_t, n + 1);
@@ -363,6 +381,10 @@ static void run_attempt(sl_stream *s)
     sl_host_failpoint(host_of(s), "driver.task.send");
     sl_stream__move(s, SL_QUERY_RUNNING);
     sl_dispatch_start(s->dispatch, &spec, on_result, s);
+    if (s->times.query_planning_us < 0) { /* the first try: the others are addBatch */
+        s->times.add_from_us = sl_host_mono_us(host_of(s));
+        s->times.query_planning_us = s->times.add_from_us - from;
+    }
 }
 
 /* ---- 8, 9: commit ---- */
@@ -480,25 +502,40 @@ static void fill_commit(sl_stream *s)
         .sinks = sink_record(s, done),
         .sink_count = 1,
     };
+    sl_stream__fill_counts(s, &s->commit);
+}
+
+static sl_code write_sink(sl_stream *s, sl_error *err)
+{
+    int64_t from = sl_host_mono_us(host_of(s));
+    sl_stream__failpoint(s, "driver.sink.write");
+    SL_TRY(s->sink_class->write(s->sink, s->offsets.batch, s->result.chunks,
+                                s->result.chunk_count, err));
+    s->times.sink_us = sl_host_mono_us(host_of(s)) - from;
+    s->times.add_batch_us += s->times.sink_us;
+    return SL_OK;
 }
 
 static sl_code commit_batch(sl_stream *s, sl_error *err)
 {
-    if (s->sink_caps.to_driver && s->sink_class->write != NULL) {
-        sl_stream__failpoint(s, "driver.sink.write");
-        SL_TRY(s->sink_class->write(s->sink, s->offsets.batch, s->result.chunks,
-                                    s->result.chunk_count, err));
-    }
+    if (s->sink_caps.to_driver && s->sink_class->write != NULL)
+        SL_TRY(write_sink(s, err));
+    sl_bytes progress = { 0 };
+    sl_stream__progress_json(s, &progress);
+    s->commit.progress_json = sl_bytes_cstr(&progress);
     sl_stream__failpoint(s, "driver.commit");
-    return sl_journal_put_commit(s->journal, &s->commit, true, err);
+    int64_t from = sl_host_mono_us(host_of(s));
+    sl_code code = sl_journal_put_commit(s->journal, &s->commit, true, err);
+    s->times.commit_us = sl_host_mono_us(host_of(s)) - from;
+    s->commit.progress_json = NULL;
+    sl_bytes_deinit(&progress);
+    return code;
 }
 
 static void commit_run(sl_job *job)
 {
     sl_stream *s = sl_stream__of(job);
-    int64_t from = sl_host_mono_us(host_of(s));
     s->job_code = commit_batch(s, &s->job_error);
-    s->times.commit_us = sl_host_mono_us(host_of(s)) - from;
 }
 
 /* What the commit says is now the base of the next batch. */
@@ -507,6 +544,8 @@ static void adopt_commit(sl_stream *s)
     s->last_batch = s->offsets.batch;
     s->last_used_watermark_us = s->offsets.watermark_us;
     s->watermark_moved = s->commit.next_watermark_us > s->offsets.watermark_us;
+    for (uint32_t k = 0; k < s->plan->state_op_count && k < s->result.done->op_count; k++)
+        s->op_stats[k] = s->result.done->ops[k];
     if (s->states == NULL)
         return;
     sl_arena *old = s->state_arena;
@@ -622,9 +661,12 @@ static void clean_up(sl_stream *s)
 static void publish_run(sl_job *job)
 {
     sl_stream *s = sl_stream__of(job);
+    int64_t from = sl_host_mono_us(host_of(s));
     s->job_code = sl_stream__publish(s, &s->commit, s->publish_tries > 0, &s->job_error);
     if (s->job_code != SL_OK)
         return;
+    if (s->manifest != NULL)
+        s->times.publish_us = sl_host_mono_us(host_of(s)) - from;
     for (uint32_t i = 0; i < s->plan->source_count; i++)
         if (s->sources[i]->class->committed != NULL)
             (void)!s->sources[i]->class->committed(s->sources[i],

@@ -241,14 +241,11 @@ void sl_stream__wait(sl_stream *s)
         return;
     }
     int64_t delay_us = 0;
-    if (s->trigger == SL_TRIGGER_PROCESSING_TIME && s->times.trigger_us != 0) {
+    if (s->trigger == SL_TRIGGER_PROCESSING_TIME && s->times.trigger_us != 0)
         delay_us = until_boundary_us(s);
-        sl_stream__say(s,
-                       idle ? "Waiting for data to arrive" : "Waiting for next trigger");
-    } else if (idle) {
+    else if (idle)
         delay_us = sl_options_int(s->options, "sluice.streaming.pollingDelay");
-        sl_stream__say(s, "Waiting for data to arrive");
-    }
+    sl_stream__say(s, idle ? "Waiting for data to arrive" : "Waiting for next trigger");
     sl_host *h = s->driver->host;
     s->timer = sl_host_timer(h, s->driver, sl_host_mono_us(h) + delay_us, on_trigger, s);
 }
@@ -336,6 +333,9 @@ sl_code sl_stream_start(sl_driver *d, sl_stream_request *r,
     s->on_started = on_started;
     s->started_user = user;
     s->last_batch = -1;
+    s->last_report_us = INT64_MIN;
+    s->op_stats =
+        (sl_msg_op_stats *)sl_calloc(s->plan->state_op_count + 1, sizeof *s->op_stats);
     s->batch_arena = sl_arena_new();
     s->state_arena = sl_arena_new();
     s->recipe_arena = sl_arena_new();
@@ -370,6 +370,7 @@ void sl_stream_free(sl_stream *s)
         sl_free((void *)(uintptr_t)s->snapshots[i].manifest);
     sl_free(s->snapshots);
     sl_free(s->progress);
+    sl_free(s->op_stats);
     sl_free(s->name);
     sl_free(s->sql);
     sl_free(s->sink_name);
@@ -386,7 +387,7 @@ void sl_stream_info(const sl_stream *s, sl_query_info *ret)
 {
     *ret = (sl_query_info){
         .name = s->name,
-        .id = s->query_id,
+        .id = s->started ? s->query_id : "", /* the lane is about to find it */
         .run_id = s->run_id,
         .state = s->state,
         .message = s->message,

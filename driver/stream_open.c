@@ -73,7 +73,8 @@ static sl_code open_query_file(sl_stream *s, sl_arena *arena, sl_error *err)
         if (q.key_group_count != SL_KEY_GROUPS)
             return sl_fail(err, SL_EINCOMPATIBLE, "%s has %u key groups, this version %d",
                            s->checkpoint, q.key_group_count, SL_KEY_GROUPS);
-        snprintf(s->query_id, sizeof s->query_id, "%s", q.query_id);
+        if (strcmp(s->query_id, q.query_id) != 0) /* read elsewhere once it is known */
+            snprintf(s->query_id, sizeof s->query_id, "%s", q.query_id);
         s->partition_count = q.partition_count;
         SL_TRY(adopt_settings(s, &q, err));
     }
@@ -185,6 +186,7 @@ static sl_code restore_commit(sl_stream *s, sl_arena *arena, sl_error *err)
         if (c.watermarks[i].has_max)
             sl_watermark_observe(&s->watermark, i, c.watermarks[i].max_us / 1000);
     s->last_used_watermark_us = o.watermark_us;
+    sl_stream__restore_counts(s, &c);
     copy_states(s, &c);
     if (s->sink_caps.keeps_state && s->plan->mode != SL_OUTPUT_COMPLETE && !s->reopening)
         return sl_fail_as(

@@ -24,12 +24,28 @@
 
 #define SL_STREAM_END_LISTENERS_MAX 16
 
-/* When parts of a batch happened, for progress: microseconds they took. */
+/* How long the steps of a trigger took, for progress: microseconds; -1 if the step did
+ * not happen (or has not yet). */
 typedef struct sl_batch_times {
-    int64_t trigger_us; /* wall, start */
-    int64_t start_us;   /* mono */
-    int64_t latest_offset_us, wal_commit_us, add_batch_us, commit_us;
+    int64_t trigger_us;            /* wall, start */
+    int64_t start_us, add_from_us; /* mono */
+    int64_t latest_offset_us;      /* sources asked, input cut into slices */
+    int64_t get_batch_us;          /* the offsets record made of it */
+    int64_t wal_commit_us;         /* offsets in the journal */
+    int64_t query_planning_us;     /* the TASK made */
+    int64_t
+        add_batch_us;   /* first TASK to last DONE with all tries, and the sink's write */
+    int64_t sink_us;    /* of it: class D sink writes */
+    int64_t commit_us;  /* commits/N */
+    int64_t publish_us; /* class A output */
 } sl_batch_times;
+
+#define SL_BATCH_TIMES_NONE                                                              \
+    {                                                                                    \
+        .latest_offset_us = -1, .get_batch_us = -1, .wal_commit_us = -1,                 \
+        .query_planning_us = -1, .add_batch_us = -1, .sink_us = -1, .commit_us = -1,     \
+        .publish_us = -1                                                                 \
+    }
 
 struct sl_stream {
     sl_driver *driver;
@@ -98,8 +114,8 @@ struct sl_stream {
     bool has_pending; /* offsets stand in the journal: run, do not plan */
     bool frozen, single_done;
     sl_offsets_record offsets;
-    sl_source_batch *planned; /* per source; NULL for a recovered one */
-    bool nothing_to_do;
+    sl_source_batch *planned;             /* per source; NULL for a recovered one */
+    bool nothing_to_do, planned_has_data; /* what planning found */
     uint32_t attempt;
     uint32_t tries;
     sl_dispatch *dispatch;
@@ -115,7 +131,8 @@ struct sl_stream {
     /* reports */
     char **progress;
     uint32_t progress_count, progress_max;
-    int64_t last_idle_report_us;
+    int64_t last_report_us; /* mono; INT64_MIN: none yet, so the first idle one is due */
+    sl_msg_op_stats *op_stats; /* of the last commit, per state operator */
 };
 
 /* stream.c */
@@ -145,7 +162,12 @@ SL_CHECKED sl_code sl_stream__publish(sl_stream *s, const sl_commit_record *comm
                                       bool replay, sl_error *err);
 
 /* progress.c */
-void sl_stream__report(sl_stream *s);
+/* The batch's report as it stands: before the commit it knows nothing of later steps. */
+void sl_stream__progress_json(sl_stream *s, sl_bytes *out);
+void sl_stream__report(sl_stream *s); /* the batch is published */
 void sl_stream__report_idle(sl_stream *s);
+/* What of a report a restart must know rides in the commit as counts. */
+void sl_stream__fill_counts(sl_stream *s, sl_commit_record *c);
+void sl_stream__restore_counts(sl_stream *s, const sl_commit_record *c);
 
 #endif /* SL_DRIVER_STREAM_PRIVATE_H */
