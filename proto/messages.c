@@ -8,22 +8,7 @@
 #include "base/limits.h"
 #include "gen/cluster.pb-c.h"
 #include "proto/frame.h"
-#include "proto/scan_private.h"
-
-static char *text_out(const char *text)
-{
-    return (char *)(uintptr_t)(text != NULL ? text : "");
-}
-
-static ProtobufCBinaryData bytes_out(sl_span s)
-{
-    return (ProtobufCBinaryData){ s.size_bytes, (uint8_t *)(uintptr_t)s.data };
-}
-
-static sl_span bytes_in(ProtobufCBinaryData b)
-{
-    return (sl_span){ b.data, b.len };
-}
+#include "proto/pack_private.h"
 
 static Sl__Pb__Attempt *attempt_out(sl_arena *a, const sl_msg_attempt *at)
 {
@@ -56,22 +41,12 @@ static sl_hash128 hash_in(const Sl__Pb__Hash128 *m)
     return m == NULL ? (sl_hash128){ 0 } : (sl_hash128){ m->low, m->high };
 }
 
-/* `n` generated structs of type T, each made by init, and pointers to them as protobuf-c
- * wants. */
-#define NEW_ROWS(a, T, init, n, rows)                                                    \
-    T *rows = SL_ARENA_ARRAY(a, T, (n) + 1);                                             \
-    T **rows##_ptr = SL_ARENA_ARRAY(a, T *, (n) + 1);                                    \
-    for (uint32_t row_ = 0; row_ < (n); row_++) {                                        \
-        init(&rows[row_]);                                                               \
-        rows##_ptr[row_] = &rows[row_];                                                  \
-    }
-
 static void delta_fill(sl_arena *a, Sl__Pb__Delta *m, const sl_msg_delta *d)
 {
     m->batch = d->batch;
     m->state_id = d->state_id;
-    m->inline_bytes = bytes_out(d->inline_bytes);
-    m->segment = text_out(d->segment);
+    m->inline_bytes = sl_proto__bytes(d->inline_bytes);
+    m->segment = sl_proto__text(d->segment);
     m->offset = d->offset;
     m->length_bytes = d->length_bytes;
     m->hash = hash_out(a, d->hash);
@@ -81,7 +56,7 @@ static sl_msg_delta delta_in(const Sl__Pb__Delta *m)
 {
     return (sl_msg_delta){ .batch = m->batch,
                            .state_id = m->state_id,
-                           .inline_bytes = bytes_in(m->inline_bytes),
+                           .inline_bytes = sl_proto__span(m->inline_bytes),
                            .segment = m->segment,
                            .offset = m->offset,
                            .length_bytes = m->length_bytes,
@@ -98,7 +73,7 @@ static ProtobufCMessage *register_out(sl_arena *a, const sl_msg_register *s)
     m->protocol_version = s->protocol_version;
     m->slots = s->slots;
     m->memory_bytes = s->memory_bytes;
-    m->host = text_out(s->host);
+    m->host = sl_proto__text(s->host);
     m->pid = s->pid;
     return &m->base;
 }
@@ -117,7 +92,7 @@ static ProtobufCMessage *registered_out(sl_arena *a, const sl_msg_registered *s)
     Sl__Pb__Registered *m = SL_ARENA_NEW(a, Sl__Pb__Registered);
     sl__pb__registered__init(m);
     m->worker = s->worker;
-    m->name = text_out(s->name);
+    m->name = sl_proto__text(s->name);
     return &m->base;
 }
 
@@ -153,15 +128,15 @@ static ProtobufCMessage *deploy_out(sl_arena *a, const sl_msg_deploy *s)
     sl__pb__deploy__init(m);
     m->query = s->query;
     m->fragment_hash = hash_out(a, s->fragment_hash);
-    m->fragment = bytes_out(s->fragment);
-    m->query_id = text_out(s->query_id);
+    m->fragment = sl_proto__bytes(s->fragment);
+    m->query_id = sl_proto__text(s->query_id);
     m->query_hash = s->query_hash;
-    m->checkpoint = text_out(s->checkpoint);
+    m->checkpoint = sl_proto__text(s->checkpoint);
     m->partitions = s->partitions;
-    NEW_ROWS(a, Sl__Pb__Setting, sl__pb__setting__init, s->setting_count, rows)
+    SL_PROTO__ROWS(a, Sl__Pb__Setting, sl__pb__setting__init, s->setting_count, rows)
     for (uint32_t i = 0; i < s->setting_count; i++) {
-        rows[i].name = text_out(s->settings[i].name);
-        rows[i].value = text_out(s->settings[i].value);
+        rows[i].name = sl_proto__text(s->settings[i].name);
+        rows[i].value = sl_proto__text(s->settings[i].value);
     }
     m->n_settings = s->setting_count;
     m->settings = rows_ptr;
@@ -177,7 +152,7 @@ static void deploy_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret
         settings[i] = (sl_msg_setting){ m->settings[i]->name, m->settings[i]->value };
     ret->u.deploy = (sl_msg_deploy){ .query = m->query,
                                      .fragment_hash = hash_in(m->fragment_hash),
-                                     .fragment = bytes_in(m->fragment),
+                                     .fragment = sl_proto__span(m->fragment),
                                      .query_id = m->query_id,
                                      .query_hash = m->query_hash,
                                      .checkpoint = m->checkpoint,
@@ -206,14 +181,14 @@ static void partition_fill(sl_arena *a, Sl__Pb__Partition *m, const sl_msg_parti
     m->base_batch = p->base_batch;
     m->base_state_id = p->base_state_id;
     m->has_recipe = p->has_recipe;
-    m->snapshot = text_out(p->snapshot);
+    m->snapshot = sl_proto__text(p->snapshot);
     m->snapshot_batch = p->snapshot_batch;
-    m->full_delta = bytes_out(p->full_delta);
+    m->full_delta = sl_proto__bytes(p->full_delta);
     m->snapshot_kind = p->snapshot_kind;
     m->snapshot_id = p->snapshot_id;
     m->snapshot_hash = hash_out(a, p->snapshot_hash);
     m->snapshot_bytes = p->snapshot_bytes;
-    NEW_ROWS(a, Sl__Pb__Delta, sl__pb__delta__init, p->delta_count, rows)
+    SL_PROTO__ROWS(a, Sl__Pb__Delta, sl__pb__delta__init, p->delta_count, rows)
     for (uint32_t i = 0; i < p->delta_count; i++)
         delta_fill(a, &rows[i], &p->deltas[i]);
     m->n_deltas = p->delta_count;
@@ -231,16 +206,16 @@ static ProtobufCMessage *task_out(sl_arena *a, const sl_msg_task *s)
     m->n_late_us = m->n_evict_us = s->state_op_count;
     m->late_us = (int64_t *)(uintptr_t)s->late_us;
     m->evict_us = (int64_t *)(uintptr_t)s->evict_us;
-    NEW_ROWS(a, Sl__Pb__Slice, sl__pb__slice__init, s->slice_count, slices)
+    SL_PROTO__ROWS(a, Sl__Pb__Slice, sl__pb__slice__init, s->slice_count, slices)
     for (uint32_t i = 0; i < s->slice_count; i++) {
         slices[i].stage = s->slices[i].stage;
         slices[i].index = s->slices[i].index;
-        slices[i].bytes = bytes_out(s->slices[i].bytes);
+        slices[i].bytes = sl_proto__bytes(s->slices[i].bytes);
     }
     m->n_slices = s->slice_count;
     m->slices = slices_ptr;
-    NEW_ROWS(a, Sl__Pb__Partition, sl__pb__partition__init, s->partition_count,
-             partitions)
+    SL_PROTO__ROWS(a, Sl__Pb__Partition, sl__pb__partition__init, s->partition_count,
+                   partitions)
     for (uint32_t i = 0; i < s->partition_count; i++)
         partition_fill(a, &partitions[i], &s->partitions[i]);
     m->n_partitions = s->partition_count;
@@ -270,7 +245,7 @@ static sl_msg_partition partition_in(sl_arena *a, const Sl__Pb__Partition *p)
                                .has_recipe = p->has_recipe,
                                .snapshot = p->snapshot,
                                .snapshot_batch = p->snapshot_batch,
-                               .full_delta = bytes_in(p->full_delta),
+                               .full_delta = sl_proto__span(p->full_delta),
                                .snapshot_kind = p->snapshot_kind,
                                .snapshot_id = p->snapshot_id,
                                .snapshot_hash = hash_in(p->snapshot_hash),
@@ -291,7 +266,7 @@ static void task_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret)
         SL_ARENA_ARRAY(a, sl_msg_partition, partition_count + 1);
     for (uint32_t i = 0; i < slice_count; i++)
         slices[i] = (sl_msg_slice){ m->slices[i]->stage, m->slices[i]->index,
-                                    bytes_in(m->slices[i]->bytes) };
+                                    sl_proto__span(m->slices[i]->bytes) };
     for (uint32_t i = 0; i < partition_count; i++)
         partitions[i] = partition_in(a, m->partitions[i]);
     ret->u.task = (sl_msg_task){
@@ -327,7 +302,7 @@ static ProtobufCMessage *result_out(sl_arena *a, const sl_msg_result *s)
     m->stage = s->stage;
     m->task = s->task;
     m->index = s->index;
-    m->chunk = bytes_out(s->chunk);
+    m->chunk = sl_proto__bytes(s->chunk);
     return &m->base;
 }
 
@@ -336,13 +311,13 @@ static void result_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret
     const Sl__Pb__Result *m = (const Sl__Pb__Result *)from;
     (void)a;
     ret->u.result = (sl_msg_result){ attempt_in(m->at), m->stage, m->task, m->index,
-                                     bytes_in(m->chunk) };
+                                     sl_proto__span(m->chunk) };
 }
 
 static void done_states_out(sl_arena *a, Sl__Pb__Done *m, const sl_msg_done *s)
 {
-    NEW_ROWS(a, Sl__Pb__StateDone, sl__pb__state_done__init, s->state_count, states)
-    NEW_ROWS(a, Sl__Pb__Delta, sl__pb__delta__init, s->state_count, deltas)
+    SL_PROTO__ROWS(a, Sl__Pb__StateDone, sl__pb__state_done__init, s->state_count, states)
+    SL_PROTO__ROWS(a, Sl__Pb__Delta, sl__pb__delta__init, s->state_count, deltas)
     for (uint32_t i = 0; i < s->state_count; i++) {
         const sl_msg_state_done *d = &s->states[i];
         states[i].partition = d->partition;
@@ -351,7 +326,7 @@ static void done_states_out(sl_arena *a, Sl__Pb__Done *m, const sl_msg_done *s)
         states[i].state_bytes = d->state_bytes;
         states[i].row_count = d->row_count;
         states[i].has_full = d->has_full;
-        states[i].full = bytes_out(d->full);
+        states[i].full = sl_proto__bytes(d->full);
         if (d->has_delta) {
             delta_fill(a, &deltas[i], &d->delta);
             states[i].delta = deltas_ptr[i];
@@ -363,7 +338,7 @@ static void done_states_out(sl_arena *a, Sl__Pb__Done *m, const sl_msg_done *s)
 
 static void done_stats_out(sl_arena *a, Sl__Pb__Done *m, const sl_msg_done *s)
 {
-    NEW_ROWS(a, Sl__Pb__OpStats, sl__pb__op_stats__init, s->op_count, ops)
+    SL_PROTO__ROWS(a, Sl__Pb__OpStats, sl__pb__op_stats__init, s->op_count, ops)
     for (uint32_t i = 0; i < s->op_count; i++) {
         ops[i].rows_total = s->ops[i].rows_total;
         ops[i].rows_updated = s->ops[i].rows_updated;
@@ -376,7 +351,8 @@ static void done_stats_out(sl_arena *a, Sl__Pb__Done *m, const sl_msg_done *s)
     }
     m->n_ops = s->op_count;
     m->ops = ops_ptr;
-    NEW_ROWS(a, Sl__Pb__SourceStats, sl__pb__source_stats__init, s->source_count, sources)
+    SL_PROTO__ROWS(a, Sl__Pb__SourceStats, sl__pb__source_stats__init, s->source_count,
+                   sources)
     for (uint32_t i = 0; i < s->source_count; i++) {
         sources[i].rows = s->sources[i].rows;
         sources[i].bytes = s->sources[i].bytes;
@@ -384,7 +360,7 @@ static void done_stats_out(sl_arena *a, Sl__Pb__Done *m, const sl_msg_done *s)
     }
     m->n_sources = s->source_count;
     m->sources = sources_ptr;
-    NEW_ROWS(a, Sl__Pb__TimeStats, sl__pb__time_stats__init, s->time_count, times)
+    SL_PROTO__ROWS(a, Sl__Pb__TimeStats, sl__pb__time_stats__init, s->time_count, times)
     for (uint32_t i = 0; i < s->time_count; i++) {
         times[i].rows = s->times[i].rows;
         times[i].min_us = s->times[i].min_us;
@@ -397,16 +373,16 @@ static void done_stats_out(sl_arena *a, Sl__Pb__Done *m, const sl_msg_done *s)
 
 static void done_files_out(sl_arena *a, Sl__Pb__Done *m, const sl_msg_done *s)
 {
-    NEW_ROWS(a, Sl__Pb__File, sl__pb__file__init, s->file_count, files)
+    SL_PROTO__ROWS(a, Sl__Pb__File, sl__pb__file__init, s->file_count, files)
     for (uint32_t i = 0; i < s->file_count; i++) {
         files[i].stage = s->files[i].stage;
         files[i].task = s->files[i].task;
-        files[i].staged = text_out(s->files[i].staged);
-        files[i].target = text_out(s->files[i].target);
+        files[i].staged = sl_proto__text(s->files[i].staged);
+        files[i].target = sl_proto__text(s->files[i].target);
         files[i].size_bytes = s->files[i].size_bytes;
         files[i].rows = s->files[i].rows;
         files[i].hash = hash_out(a, s->files[i].hash);
-        files[i].content = bytes_out(s->files[i].content);
+        files[i].content = sl_proto__bytes(s->files[i].content);
     }
     m->n_files = s->file_count;
     m->files = files_ptr;
@@ -437,7 +413,7 @@ static const sl_msg_state_done *done_states_in(const Sl__Pb__Done *m, sl_arena *
                                          .has_delta = d->has_delta && d->delta != NULL,
                                          .state_bytes = d->state_bytes,
                                          .has_full = d->has_full,
-                                         .full = bytes_in(d->full),
+                                         .full = sl_proto__span(d->full),
                                          .row_count = d->row_count };
         if (states[i].has_delta)
             states[i].delta = delta_in(d->delta);
@@ -475,7 +451,7 @@ static void done_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret)
         files[i] = (sl_msg_file){ f->stage,         f->task,
                                   f->staged,        f->target,
                                   f->size_bytes,    f->rows,
-                                  hash_in(f->hash), bytes_in(f->content) };
+                                  hash_in(f->hash), sl_proto__span(f->content) };
     }
     ret->u.done = (sl_msg_done){
         .at = attempt_in(m->at),
@@ -505,9 +481,9 @@ static ProtobufCMessage *failed_out(sl_arena *a, const sl_msg_failed *s)
     m->code = s->code;
     m->line = s->line;
     m->column = s->column;
-    m->condition = text_out(s->condition);
-    m->sqlstate = text_out(s->sqlstate);
-    m->text = text_out(s->text);
+    m->condition = sl_proto__text(s->condition);
+    m->sqlstate = sl_proto__text(s->sqlstate);
+    m->text = sl_proto__text(s->text);
     return &m->base;
 }
 
@@ -525,7 +501,7 @@ static ProtobufCMessage *committed_out(sl_arena *a, const sl_msg_committed *s)
     Sl__Pb__Committed *m = SL_ARENA_NEW(a, Sl__Pb__Committed);
     sl__pb__committed__init(m);
     m->at = attempt_out(a, &s->at);
-    NEW_ROWS(a, Sl__Pb__StateId, sl__pb__state_id__init, s->state_count, rows)
+    SL_PROTO__ROWS(a, Sl__Pb__StateId, sl__pb__state_id__init, s->state_count, rows)
     for (uint32_t i = 0; i < s->state_count; i++) {
         rows[i].partition = s->states[i].partition;
         rows[i].state_id = s->states[i].state_id;
@@ -567,7 +543,7 @@ static ProtobufCMessage *snapshot_out(sl_arena *a, const sl_msg_snapshot *s)
     m->partition = s->partition;
     m->batch = s->batch;
     m->state_id = s->state_id;
-    m->manifest = text_out(s->manifest);
+    m->manifest = sl_proto__text(s->manifest);
     m->hash = hash_out(a, s->hash);
     m->size_bytes = s->size_bytes;
     m->total_bytes = s->total_bytes;
@@ -592,7 +568,7 @@ static ProtobufCMessage *rejected_out(sl_arena *a, const sl_msg_rejected *s)
 {
     Sl__Pb__Rejected *m = SL_ARENA_NEW(a, Sl__Pb__Rejected);
     sl__pb__rejected__init(m);
-    m->why = text_out(s->why);
+    m->why = sl_proto__text(s->why);
     m->register_again = s->register_again;
     return &m->base;
 }
@@ -669,25 +645,8 @@ static ProtobufCMessage *message_out(sl_arena *a, const sl_message *m)
 void sl_message_encode(const sl_message *m, sl_bytes *out)
 {
     sl_arena *a = sl_arena_new();
-    sl_bytes payload = { 0 };
-    ProtobufCMessage *pb = message_out(a, m);
-    size_t size = protobuf_c_message_get_packed_size(pb);
-    sl_bytes_reserve(&payload, size);
-    payload.size_bytes = protobuf_c_message_pack(pb, payload.data);
-    sl_frame_append(out, SL_PROTOCOL_VERSION, (uint8_t)m->kind, sl_bytes_span(&payload));
-    sl_bytes_deinit(&payload);
+    sl_proto__pack(message_out(a, m), SL_PROTOCOL_VERSION, (uint8_t)m->kind, out);
     sl_arena_free(a);
-}
-
-static void *arena_alloc(void *user, size_t size)
-{
-    return sl_arena_alloc((sl_arena *)user, size);
-}
-
-static void arena_free(void *user, void *p)
-{
-    (void)user;
-    (void)p; /* with the arena */
 }
 
 sl_code sl_message_decode(sl_span frame, sl_arena *arena, sl_message *ret, sl_error *err)
@@ -701,13 +660,8 @@ sl_code sl_message_decode(sl_span frame, sl_arena *arena, sl_message *ret, sl_er
     if (f.kind == 0 || f.kind >= sizeof codecs / sizeof *codecs)
         return sl_fail(err, SL_ECORRUPT, "message kind %u is unknown", f.kind);
     const struct codec *c = &codecs[f.kind];
-    SL_TRY(sl_proto__scan(f.payload, c->schema, SL_PROTO_DEPTH_MAX, err));
-    ProtobufCAllocator allocator = { arena_alloc, arena_free, arena };
-    ProtobufCMessage *pb = protobuf_c_message_unpack(
-        c->schema, &allocator, f.payload.size_bytes, f.payload.data);
-    if (pb == NULL)
-        return sl_fail(err, SL_ECORRUPT, "payload of %zu bytes is not a %s message",
-                       f.payload.size_bytes, c->name);
+    ProtobufCMessage *pb;
+    SL_TRY(sl_proto__unpack(f.payload, c->schema, c->name, arena, &pb, err));
     ret->kind = (sl_message_kind)f.kind;
     c->in(pb, arena, ret);
     return SL_OK;
