@@ -1,0 +1,64 @@
+/* client_private.h - what the files about clients share. */
+
+#ifndef SL_DRIVER_CLIENT_PRIVATE_H
+#define SL_DRIVER_CLIENT_PRIVATE_H
+
+#include <pthread.h>
+
+#include "driver/client_service.h"
+#include "driver/driver_private.h"
+#include "proto/client_messages.h"
+
+typedef struct sl_print sl_print;
+
+/* A client that is connected. */
+typedef struct sl_rclient {
+    struct sl_rclient *next;
+    sl_clients *clients;
+    uint64_t number; /* of its session: the owner of its queries */
+    char *address, *user;
+    uint64_t incarnation;
+    sl_session *session;
+    int64_t heard_us;
+    bool is_gone; /* freed when its statement has answered */
+
+    uint64_t executing; /* request id; 0 none */
+    char *statement_text;
+    bool statement_is_context;
+
+    uint64_t rows_of; /* the request whose rows are on their way */
+    sl_chunk **chunks;
+    uint32_t chunk_count, sent, taken;
+} sl_rclient;
+
+struct sl_clients {
+    sl_driver *driver;
+    sl_options *options;
+    sl_rclient *first;
+    uint64_t last_number;
+    sl_timer_ref timer;
+
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t printed;
+    sl_print *prints; /* lanes that wait */
+    uint64_t last_print;
+    bool is_stopping;
+};
+
+void sl_client__send(sl_rclient *r, const sl_cmsg *m);
+sl_rclient *sl_client__of_owner(const sl_clients *c, uint64_t owner);
+
+/* client_print.c */
+void sl_client__prints_init(sl_clients *c);
+void sl_client__prints_deinit(sl_clients *c);
+void sl_client__on_printed(sl_rclient *r, const sl_cmsg_printed *m);
+/* The client has gone: who waits for it prints at the driver. */
+void sl_client__prints_unshown(sl_clients *c, uint64_t owner);
+
+/* client_answer.c; all borrow */
+sl_cmsg_error sl_client__error(const sl_error *err); /* NULL: none */
+sl_cmsg_query sl_client__query(const sl_query_info *info);
+void sl_client__status_json(const sl_query_info *info, sl_bytes *out);
+void sl_client__cluster_json(const sl_clients *c, sl_bytes *out);
+
+#endif /* SL_DRIVER_CLIENT_PRIVATE_H */
