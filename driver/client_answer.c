@@ -1,7 +1,6 @@
 /* Errors, queries and the cluster as clients see them. */
-#include <inttypes.h>
-
 #include "base/text.h"
+#include "base/version.h"
 #include "driver/client_private.h"
 
 sl_cmsg_error sl_client__error(const sl_error *err)
@@ -40,8 +39,7 @@ void sl_client__status_json(const sl_query_info *info, sl_bytes *out)
 
 /* ---- the cluster ---- */
 
-static void worker_json(const sl_driver *d, const sl_dworker *w, int64_t now,
-                        sl_json *j)
+static void worker_json(const sl_driver *d, const sl_dworker *w, int64_t now, sl_json *j)
 {
     uint32_t partitions = 0;
     for (sl_dispatch *x = d->dispatches; x != NULL; x = sl_dispatch_next(x))
@@ -55,7 +53,8 @@ static void worker_json(const sl_driver *d, const sl_dworker *w, int64_t now,
     sl_json_key_int(j, "slots", w->slots);
     sl_json_key_int(j, "tasksRunning", w->tasks_running);
     sl_json_key_int(j, "partitions", partitions);
-    sl_json_key_int(j, "memoryBytes", w->memory_bytes == INT64_MAX ? -1 : w->memory_bytes);
+    sl_json_key_int(j, "memoryBytes",
+                    w->memory_bytes == INT64_MAX ? -1 : w->memory_bytes);
     sl_json_key_int(j, "memoryUsedBytes", w->memory_used_bytes);
     sl_json_key_int(j, "heardMsAgo", (now - w->heard_us) / 1000);
     sl_json_close(j, '}');

@@ -136,9 +136,7 @@ sl_code sl_clients_print(sl_clients *c, uint64_t owner, const char *text, size_t
     *ret_shown = false;
     for (size_t at = 0; at < length; at += PIECE_BYTES) {
         size_t n = length - at < PIECE_BYTES ? length - at : PIECE_BYTES;
-        sl_print p = { .clients = c,
-                       .owner = owner,
-                       .text = sl_span_of(text + at, n) };
+        sl_print p = { .clients = c, .owner = owner, .text = sl_span_of(text + at, n) };
         print_piece(c, &p);
         if (p.is_closed)
             return sl_fail(err, SL_ECANCELLED, "nobody reads the console any more");

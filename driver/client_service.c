@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "base/text.h"
+#include "base/version.h"
 #include "driver/client_private.h"
 #include "engine/sql/parse.h"
 
@@ -125,7 +125,8 @@ static void on_answer(void *user, const sl_answer *a)
 static bool is_context(const sl_statement *s)
 {
     return s->kind == SL_ST_CREATE_TABLE || s->kind == SL_ST_CREATE_VIEW ||
-           s->kind == SL_ST_DROP || s->kind == SL_ST_SET;
+           s->kind == SL_ST_DROP_TABLE || s->kind == SL_ST_DROP_VIEW ||
+           s->kind == SL_ST_SET || s->kind == SL_ST_RESET;
 }
 
 static void fail_request(sl_rclient *r, uint64_t id, const sl_error *err)
@@ -147,8 +148,8 @@ static void execute(sl_rclient *r, const sl_cmsg_request *q)
     if (r->executing != 0)
         code = sl_fail(&err, SL_EINVAL, "a session runs one statement at a time");
     if (code == SL_OK)
-        code = sl_sql_parse_next(q->text, strlen(q->text), &cursor, arena, &statement,
-                                 &err);
+        code =
+            sl_sql_parse_next(q->text, strlen(q->text), &cursor, arena, &statement, &err);
     if (code == SL_OK && statement == NULL)
         code = sl_fail(&err, SL_EINVAL, "there is no statement");
     if (code != SL_OK) {
@@ -169,9 +170,8 @@ static void execute(sl_rclient *r, const sl_cmsg_request *q)
 static void answer_text(sl_rclient *r, uint64_t id, sl_bytes *text)
 {
     sl_cmsg m = { .kind = SL_CMSG_ANSWER };
-    m.u.answer = (sl_cmsg_answer){ .id = id,
-                                   .kind = SL_ANSWER_TEXT,
-                                   .text = sl_bytes_cstr(text) };
+    m.u.answer =
+        (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_TEXT, .text = sl_bytes_cstr(text) };
     sl_client__send(r, &m);
     sl_bytes_deinit(text);
 }
@@ -230,11 +230,9 @@ static void list_queries(sl_rclient *r, const sl_cmsg_request *q)
     sl_driver *d = r->clients->driver;
     uint32_t n = sl_driver_query_count(d);
     sl_cmsg m = { .kind = SL_CMSG_ANSWER };
-    sl_cmsg_query *queries =
-        (sl_cmsg_query *)sl_calloc(n + (size_t)1, sizeof *queries);
-    m.u.answer = (sl_cmsg_answer){ .id = q->id,
-                                   .kind = SL_ANSWER_NONE,
-                                   .queries = queries };
+    sl_cmsg_query *queries = (sl_cmsg_query *)sl_calloc(n + (size_t)1, sizeof *queries);
+    m.u.answer =
+        (sl_cmsg_answer){ .id = q->id, .kind = SL_ANSWER_NONE, .queries = queries };
     for (uint32_t i = 0; i < n; i++) {
         sl_query_info info;
         sl_driver_query_info(d, i, &info);
@@ -321,10 +319,11 @@ static void on_request(sl_rclient *r, const sl_cmsg_request *q)
 static sl_code check_hello(const sl_clients *c, const sl_cmsg_hello *m, sl_error *err)
 {
     if (m->protocol_version != SL_CLIENT_PROTOCOL_VERSION)
-        return sl_fail(err, SL_EINCOMPATIBLE,
-                       "this driver speaks client protocol %d, the client %u: run the same "
-                       "sluice on both",
-                       SL_CLIENT_PROTOCOL_VERSION, m->protocol_version);
+        return sl_fail(
+            err, SL_EINCOMPATIBLE,
+            "this driver speaks client protocol %d, the client %u: run the same "
+            "sluice on both",
+            SL_CLIENT_PROTOCOL_VERSION, m->protocol_version);
     if (sl_clients_count(c) >= SL_CLIENTS_MAX)
         return sl_fail(err, SL_ELIMIT, "%d clients are connected already",
                        SL_CLIENTS_MAX);
@@ -390,11 +389,12 @@ static void on_hello(sl_clients *c, const char *from, uint64_t incarnation,
     sl_session_set_owner(session, r->number, m->directory);
     attach_again(r, m);
     sl_cmsg welcome = { .kind = SL_CMSG_WELCOME };
-    welcome.u.welcome = (sl_cmsg_welcome){ .session = r->number,
-                                           .server_version = SL_PRODUCT_VERSION };
+    welcome.u.welcome =
+        (sl_cmsg_welcome){ .session = r->number, .server_version = SL_PRODUCT_VERSION };
     sl_client__send(r, &welcome);
     if (c->timer.id == 0)
-        c->timer = sl_host_timer(c->driver->host, c, r->heard_us + LOOK_EVERY_US, look, c);
+        c->timer =
+            sl_host_timer(c->driver->host, c, r->heard_us + LOOK_EVERY_US, look, c);
 }
 
 /* ---- going ---- */
@@ -459,8 +459,8 @@ void sl_clients_on_disconnect(sl_clients *c, const char *from)
 {
     sl_rclient *r = find_client(c, from);
     if (r != NULL) /* a moment to come back, then it is as if silent */
-        r->heard_us = sl_host_mono_us(c->driver->host) - SL_CLIENT_SILENCE_US +
-                      2 * LOOK_EVERY_US;
+        r->heard_us =
+            sl_host_mono_us(c->driver->host) - SL_CLIENT_SILENCE_US + 2 * LOOK_EVERY_US;
 }
 
 /* ---- frames ---- */
@@ -500,11 +500,11 @@ void sl_clients_on_query_event(sl_clients *c, sl_query_event_kind kind,
                                const sl_query_info *query)
 {
     sl_cmsg m = { .kind = SL_CMSG_EVENT };
-    m.u.event = (sl_cmsg_event){ .kind = (uint32_t)kind,
-                                 .query = sl_client__query(query),
-                                 .progress = kind == SL_EVENT_PROGRESS
-                                                 ? query->last_progress
-                                                 : NULL };
+    m.u.event =
+        (sl_cmsg_event){ .kind = (uint32_t)kind,
+                         .query = sl_client__query(query),
+                         .progress =
+                             kind == SL_EVENT_PROGRESS ? query->last_progress : NULL };
     bool for_all = kind == SL_EVENT_STARTED || kind == SL_EVENT_TERMINATED;
     for (sl_rclient *r = c->first; r != NULL; r = r->next)
         if (!r->is_gone && (for_all || r->number == query->owner))

@@ -21,7 +21,7 @@
 #include "driver/driver.h"
 
 #define SL_CLIENTS_MAX 256
-#define SL_CLIENT_WINDOW 8          /* chunks not yet taken */
+#define SL_CLIENT_WINDOW 8            /* chunks not yet taken */
 #define SL_CLIENT_SILENCE_US 10000000 /* after that it is gone; it pings every second */
 
 typedef struct sl_clients sl_clients;

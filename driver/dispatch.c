@@ -17,6 +17,14 @@ uint64_t sl_dispatch_number(const sl_dispatch *x)
     return x->number;
 }
 
+uint32_t sl_dispatch_held(const sl_dispatch *x, uint32_t worker_number)
+{
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < x->partitions; p++)
+        n += x->holders[p] == worker_number;
+    return n;
+}
+
 /* ---- making and freeing ---- */
 
 static sl_schema *schema_with_key(const sl_physical_plan *plan, sl_arena *arena)

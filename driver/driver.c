@@ -4,7 +4,9 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "driver/driver_private.h"
+#include "proto/client_messages.h"
 
 static const sl_option_def option_defs[] = {
 #define O(name, type, default_text, unit, alias, min, max, meaning)                      \
@@ -120,6 +122,10 @@ static void on_worker_message(sl_driver *d, const char *from, uint64_t incarnati
 static void on_message(void *user, const char *from, uint64_t incarnation, sl_span frame)
 {
     sl_driver *d = (sl_driver *)user;
+    if (sl_cmsg_is(frame)) {
+        sl_clients_on_frame(d->clients, from, incarnation, frame);
+        return;
+    }
     sl_arena *arena = sl_arena_new();
     sl_message m;
     sl_error err;
@@ -138,6 +144,7 @@ static void on_peer(void *user, const char *from, uint64_t incarnation)
 {
     sl_driver *d = (sl_driver *)user;
     const sl_dworker *w = sl_worker_registry_find(d->workers, from);
+    sl_clients_on_peer(d->clients, from, incarnation);
     if (w != NULL && w->incarnation != incarnation)
         sl_worker_registry_lose(d->workers, from,
                                 "another process answers at its address");
@@ -201,14 +208,21 @@ sl_code sl_driver_new(sl_host *host, sl_network *network, const sl_driver_config
     d->config = *config;
     d->address = sl_strdup(config->address);
     d->temp_dir = sl_strdup(config->temp_dir);
+    d->started_us = sl_host_mono_us(host);
+    d->clients = sl_clients_new(d, config->options);
     d->incarnation = sl_host_rand64(host) | 1;
     d->next_run = 1;
     d->planner = sl_host_lane(host, "planner");
     d->workers = sl_worker_registry_new(host, timing_of(config->options),
                                         (sl_worker_callbacks){ on_joined, on_lost, d });
     sl_channel_callbacks callbacks = { on_message, on_peer, d };
-    sl_code code = sl_channel_new(host, network, d->address, d->incarnation, callbacks,
-                                  &d->channel, err);
+    sl_code code = SL_OK;
+    if (config->directory != NULL)
+        code = sl_query_registry_open(host->fs, config->kv, config->directory,
+                                      &d->registry, err);
+    if (code == SL_OK)
+        code = sl_channel_new(host, network, d->address, d->incarnation, callbacks,
+                              &d->channel, err);
     if (code != SL_OK) {
         sl_driver_free(d);
         return code;
@@ -221,7 +235,10 @@ void sl_driver_free(sl_driver *d)
 {
     if (d == NULL)
         return;
+    d->is_going_down = true;
+    sl_clients_stop(d->clients); /* no lane waits for a client any more */
     sl_host_close_owner(d->host, d);
+    sl_clients_free(d->clients);
     while (d->sessions != NULL)
         sl_session_free(d->sessions);
     while (d->streams != NULL) {
@@ -233,6 +250,7 @@ void sl_driver_free(sl_driver *d)
         sl_dispatch_free(d->dispatches);
     sl_channel_free(d->channel);
     sl_worker_registry_free(d->workers);
+    sl_query_registry_close(d->registry);
     if (d->temp_dir != NULL && d->temp_count > 0)
         (void)!sl_fs_remove_tree(d->host->fs, d->temp_dir, NULL);
     sl_free(d->address);
@@ -303,6 +321,35 @@ void sl_driver_stop(sl_driver *d, bool abandon)
         sl_stream_stop(s, abandon);
 }
 
+void sl_driver_shut_down(sl_driver *d, bool abandon)
+{
+    d->is_going_down = true;
+    sl_driver_stop(d, abandon);
+}
+
+sl_code sl_driver_no_such_query(const sl_driver *d, const char *name, sl_error *err)
+{
+    uint32_t n = sl_driver_query_count(d);
+    const char **names = (const char **)sl_calloc(n + (size_t)1, sizeof *names);
+    for (uint32_t i = 0; i < n; i++) {
+        sl_query_info info;
+        sl_driver_query_info(d, i, &info);
+        names[i] = info.name;
+    }
+    const char *near = sl_text_nearest(name, names, n);
+    sl_code code = sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
+                              "There is no streaming query `%s`%s%s%s", name,
+                              near != NULL ? "; did you mean `" : "",
+                              near != NULL ? near : "", near != NULL ? "`?" : "; SHOW STREAMING QUERIES lists them");
+    sl_free(names);
+    return code;
+}
+
+void sl_driver_query_attach(sl_driver *d, uint32_t i, uint64_t owner)
+{
+    sl_stream_attach(stream_at(d, i), owner);
+}
+
 void sl_driver_set_listener(sl_driver *d, sl_query_listener listener, void *user)
 {
     d->listener = listener;
@@ -311,9 +358,9 @@ void sl_driver_set_listener(sl_driver *d, sl_query_listener listener, void *user
 
 void sl_driver__event(sl_driver *d, sl_query_event_kind kind, const sl_stream *s)
 {
-    if (d->listener == NULL)
-        return;
     sl_query_info info;
     sl_stream_info(s, &info);
-    d->listener(d->listener_user, kind, &info);
+    sl_clients_on_query_event(d->clients, kind, &info);
+    if (d->listener != NULL)
+        d->listener(d->listener_user, kind, &info);
 }

@@ -28,12 +28,16 @@ typedef struct sl_driver sl_driver;
 typedef struct sl_session sl_session;
 
 typedef struct sl_driver_config {
-    const sl_options *options; /* of the process; read at sl_driver_new(); NULL defaults */
+    const sl_options
+        *options;            /* of the process; read at sl_driver_new(); NULL defaults */
     const char *address;     /* of its port: "driver" */
     const sl_kv_factory *kv; /* for journals */
     const char *
         temp_dir; /* temporary checkpoints live here; made when needed, removed at free */
     struct sl_memory_tables *memory;
+    /* The registry of queries, and checkpoints of queries without a location, are here: a
+     * driver that comes back resumes its queries. NULL: nothing outlives the process. */
+    const char *directory;
     /* Console text, on a lane; may block; SL_EIO when nobody reads any more. */
     sl_code (*print)(void *user, const char *text, size_t length, sl_error *err);
     void *user;
@@ -83,6 +87,12 @@ void sl_session_execute(sl_session *s, sl_arena *arena, const sl_statement *stat
 /* On: CREATE STREAMING QUERY answers once the query runs, whatever its trigger. Counts
  * for statements executed from now on. */
 void sl_session_set_detached(sl_session *s, bool detached);
+/* Whose session it is, and where relative paths of its statements start (NULL or "": the
+ * process's directory). Owner 0: nobody's. Counts for statements from now on. */
+void sl_session_set_owner(sl_session *s, uint64_t owner, const char *directory);
+/* A statement that succeeded and on which later ones of the session may depend: kept with
+ * the queries started from now on. */
+void sl_session_remember(sl_session *s, const char *statement);
 /* Abandon the statement being executed (a SELECT that runs, an await). */
 void sl_session_cancel(sl_session *s);
 
@@ -108,12 +118,19 @@ typedef struct sl_query_info {
     const char *last_progress; /* JSON (spark 5.1), NULL none */
     const sl_error *error;     /* FAILED */
     const char *sql;
+    uint64_t owner; /* session that sees its console; 0 nobody */
 } sl_query_info;
+
+const char *sl_query_state_name(sl_query_state state); /* "RUNNING" */
 
 uint32_t sl_driver_query_count(const sl_driver *d);
 void sl_driver_query_info(const sl_driver *d, uint32_t i, sl_query_info *ret);
 /* Index by name or id; -1. */
 int32_t sl_driver_query_find(const sl_driver *d, const char *name_or_id);
+/* SL_ENOTFOUND, naming the nearest. */
+sl_code sl_driver_no_such_query(const sl_driver *d, const char *name, sl_error *err);
+/* Its console goes to the client of this session from now on. */
+void sl_driver_query_attach(sl_driver *d, uint32_t i, uint64_t owner);
 uint32_t sl_driver_queries_active(const sl_driver *d);
 /* Recent progress reports (JSON), oldest first; borrowed until the next event. */
 uint32_t sl_driver_query_progress(const sl_driver *d, uint32_t i,
@@ -122,6 +139,11 @@ uint32_t sl_driver_query_progress(const sl_driver *d, uint32_t i,
 void sl_driver_query_stop(sl_driver *d, uint32_t i, bool abandon);
 /* All queries. */
 void sl_driver_stop(sl_driver *d, bool abandon);
+/* The same, and what stops stays in the registry: the next driver resumes it. */
+void sl_driver_shut_down(sl_driver *d, bool abandon);
+/* Start the queries of the registry again; call once, after sl_driver_new(). Those that
+ * cannot be are logged and stay in the registry. */
+void sl_driver_resume(sl_driver *d);
 
 typedef enum sl_query_event_kind {
     SL_EVENT_STARTED,

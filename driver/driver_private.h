@@ -3,7 +3,9 @@
 #ifndef SL_DRIVER_DRIVER_PRIVATE_H
 #define SL_DRIVER_DRIVER_PRIVATE_H
 
+#include "driver/client_service.h"
 #include "driver/driver.h"
+#include "driver/query_registry.h"
 #include "driver/worker_registry.h"
 #include "engine/plan/physical.h"
 #include "engine/plan/table_info.h"
@@ -20,6 +22,10 @@ struct sl_driver {
     char *address, *temp_dir;
     uint64_t incarnation, next_run;
     sl_worker_registry *workers;
+    sl_clients *clients;
+    sl_query_registry *registry; /* NULL: nothing is resumed */
+    bool is_going_down;          /* what ends now stays in the registry */
+    int64_t started_us;
     sl_dispatch *dispatches; /* that a worker may answer */
     sl_stream *streams;      /* in order of start; also ended ones */
     sl_session *sessions;
@@ -87,6 +93,8 @@ void sl_dispatch_on_message(sl_dispatch *x, const sl_dworker *w, const sl_messag
 void sl_dispatch_on_worker_lost(sl_dispatch *x, const sl_dworker *w, const char *why);
 void sl_dispatch_on_worker(sl_dispatch *x); /* one joined, or is heard again */
 sl_dispatch *sl_dispatch_next(sl_dispatch *x);
+/* State partitions that this worker holds for the plan. */
+uint32_t sl_dispatch_held(const sl_dispatch *x, uint32_t worker_number);
 uint64_t sl_dispatch_number(const sl_dispatch *x);
 /* A snapshot a worker made: kept until asked for. */
 typedef void (*sl_snapshot_fn)(void *user, const sl_msg_snapshot *s);
@@ -128,6 +136,9 @@ typedef struct sl_stream_request {
     int64_t trigger_us;
     const sl_options *options; /* copied */
     const sl_time_zone *zone;
+    uint64_t owner;
+    const sl_registry_record *record; /* copied; NULL: it is not resumed */
+    bool is_temporary;                /* the checkpoint given goes when it is stopped */
 } sl_stream_request;
 
 typedef void (*sl_stream_started_fn)(void *user, sl_stream *s, const sl_error *err);
@@ -141,6 +152,7 @@ void sl_stream_free(sl_stream *s);
 void sl_stream_stop(sl_stream *s, bool abandon);
 bool sl_stream_is_over(const sl_stream *s);
 void sl_stream_info(const sl_stream *s, sl_query_info *ret);
+void sl_stream_attach(sl_stream *s, uint64_t owner);
 uint32_t sl_stream_progress(const sl_stream *s, const char *const **ret);
 sl_stream *sl_stream_next(const sl_stream *s);
 /* fn(user) once, when the query is over (at once if it is). */

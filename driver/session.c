@@ -41,6 +41,10 @@ void sl_session_free(sl_session *s)
             sl_stream_forget_end(s->current->stream, s->current);
         execution_free(s->current);
     }
+    for (uint32_t i = 0; i < s->context_count; i++)
+        sl_free(s->context[i]);
+    sl_free(s->context);
+    sl_free(s->directory);
     sl_tables_free(s->tables);
     sl_options_free(s->options);
     sl_free(s);
@@ -117,10 +121,11 @@ void sl_session__answer_rows(sl_execution *x, const char *const *names, uint32_t
 
 static void change_tables(sl_execution *x)
 {
-    const sl_statement *s = x->statement;
-    sl_code code = s->kind == SL_ST_CREATE_TABLE
-                       ? sl_tables_create(x->session->tables, s, &x->error)
-                       : sl_tables_drop(x->session->tables, s, &x->error);
+    sl_statement s = *x->statement;
+    s.options = sl_session__paths(x->session, &s.options, x->arena);
+    sl_code code = s.kind == SL_ST_CREATE_TABLE
+                       ? sl_tables_create(x->session->tables, &s, &x->error)
+                       : sl_tables_drop(x->session->tables, &s, &x->error);
     if (code != SL_OK)
         sl_session__answer_error(x);
     else

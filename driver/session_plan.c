@@ -32,6 +32,7 @@ static sl_code find_sink(sl_execution *x, const sl_statement *s, sl_error *err)
     x->sink_connector = table != NULL ? table->connector : s->connector;
     x->sink_options =
         table != NULL && s->options.count == 0 ? table->options : s->options;
+    x->sink_options = sl_session__paths(x->session, &x->sink_options, x->arena);
     sl_code code = sl_sink_class_find(x->sink_connector, &x->sink, err);
     if (code == SL_OK)
         code = x->sink->describe(&x->sink_options, &x->sink_caps, err);

@@ -36,6 +36,9 @@ typedef struct sl_execution {
     sl_dispatch *dispatch;
     sl_stream *stream; /* waited for */
     char *note;
+    uint64_t seed; /* SELECT: the same rows in every try */
+    int64_t batch_time_us;
+    uint32_t attempt;
     bool cancelled, detached;
 } sl_execution;
 
@@ -47,6 +50,11 @@ struct sl_session {
     sl_tables *tables;
     sl_execution *current;
     bool detached; /* of the next execution */
+    uint64_t owner;
+    char *directory; /* of relative paths; "" the process's */
+    char **context;  /* statements that later ones may depend on */
+    uint32_t context_count;
+    const sl_registry_record *resuming; /* the query being started again, or NULL */
 };
 
 /* session.c: the answer; frees x */
@@ -67,6 +75,15 @@ void sl_session__start_stream(sl_execution *x); /* x->plan */
 void sl_session__show_queries(sl_execution *x);
 void sl_session__describe_query(sl_execution *x);
 void sl_session__await_query(sl_execution *x); /* also STOP */
+
+/* session_resume.c: what a restarted driver needs of a session, and paths in it */
+const char *sl_session__path(const sl_session *s, const char *path, sl_arena *arena);
+sl_option_list sl_session__paths(const sl_session *s, const sl_option_list *options,
+                                 sl_arena *arena);
+/* The checkpoint of the query being created; "" a temporary one. `base`: where those
+ * without a location are. */
+const char *sl_session__checkpoint(sl_execution *x, const char *base);
+void sl_session__record(sl_execution *x, sl_registry_record *ret); /* in x->arena */
 
 /* session_show.c */
 void sl_session__show_tables(sl_execution *x);

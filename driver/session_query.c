@@ -3,14 +3,27 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "driver/session_private.h"
 
 /* ---- SELECT ---- */
 
+#define SELECT_TRIES_MAX 4u
+
+static void run_select(void *user);
+
 static void on_select_result(void *user, const sl_batch_result *r)
 {
     sl_execution *x = (sl_execution *)user;
+    sl_driver *d = x->session->driver;
+    if (r->is_not_counted ||
+        (r->code != SL_OK && sl_code_kind(r->code) == SL_KIND_RETRY &&
+         x->attempt < SELECT_TRIES_MAX)) {
+        log_warn("SELECT-RETRY", "%s", r->error.text);
+        sl_host_post(d->host, d, run_select, x);
+        return;
+    }
     if (r->code != SL_OK) {
         x->error = r->error;
         sl_session__answer_error(x);
@@ -34,11 +47,19 @@ void sl_session__start_select(sl_execution *x)
         .options = s->options,
     };
     x->dispatch = sl_dispatch_new(s->driver, &config);
+    x->seed = sl_host_rand64(h);
+    x->batch_time_us = sl_host_wall_us(h) / 1000 * 1000;
+    run_select(x);
+}
+
+static void run_select(void *user)
+{
+    sl_execution *x = (sl_execution *)user;
     sl_batch_spec spec = {
         .epoch = 1,
-        .attempt = 1,
-        .batch_time_us = sl_host_wall_us(h) / 1000 * 1000,
-        .seed = sl_host_rand64(h),
+        .attempt = ++x->attempt,
+        .batch_time_us = x->batch_time_us,
+        .seed = x->seed,
         .source_count = x->plan->source_count,
         .slices = x->slices,
         .slice_counts = x->slice_counts,
@@ -108,11 +129,13 @@ void sl_session__start_stream(sl_execution *x)
     sl_session *session = x->session;
     const char *base =
         sl_options_text(session->options, "sluice.streaming.checkpointLocation");
+    sl_registry_record record;
     sl_stream_request r = {
         .name = s->name,
         .sql = s->text,
         .plan = x->plan,
-        .checkpoint = s->checkpoint != NULL ? s->checkpoint : "",
+        .checkpoint = sl_session__checkpoint(x, base),
+        .owner = session->owner,
         .sink = x->sink_connector,
         .trigger = s->trigger == SL_TRIGGER_CONTINUOUS ? SL_TRIGGER_DEFAULT : s->trigger,
         .trigger_us = s->trigger_us,
@@ -125,7 +148,12 @@ void sl_session__start_stream(sl_execution *x)
         return;
     }
     r.plan = x->plan;
-    if (s->checkpoint == NULL && *base == '\0') {
+    if (session->driver->registry != NULL) {
+        sl_session__record(x, &record);
+        r.record = &record;
+        r.is_temporary = session->resuming != NULL && session->resuming->is_temporary;
+    }
+    if (session->resuming == NULL && s->checkpoint == NULL && *base == '\0') {
         sl_bytes note = { 0 };
         sl_bytes_printf(
             &note,
@@ -145,13 +173,6 @@ void sl_session__start_stream(sl_execution *x)
 
 /* ---- statements about queries ---- */
 
-static const char *state_text(sl_query_state state)
-{
-    static const char *const texts[] = { "STARTING",   "WAITING",  "PLANNING", "RUNNING",
-                                         "COMMITTING", "RETRYING", "STOPPED",  "FAILED" };
-    return texts[state];
-}
-
 void sl_session__show_queries(sl_execution *x)
 {
     static const char *const names[] = { "name",  "id",        "runId",
@@ -165,7 +186,7 @@ void sl_session__show_queries(sl_execution *x)
         cells[i * 6] = info.name;
         cells[i * 6 + 1] = info.id;
         cells[i * 6 + 2] = info.run_id;
-        cells[i * 6 + 3] = state_text(info.state);
+        cells[i * 6 + 3] = sl_query_state_name(info.state);
         cells[i * 6 + 4] =
             info.last_batch < 0
                 ? NULL
@@ -182,18 +203,7 @@ static int32_t query_named(sl_execution *x)
     int32_t i = sl_driver_query_find(d, x->statement->name);
     if (i >= 0)
         return i;
-    uint32_t n = sl_driver_query_count(d);
-    const char **names = SL_ARENA_ARRAY(x->arena, const char *, n + 1);
-    for (uint32_t k = 0; k < n; k++) {
-        sl_query_info info;
-        sl_driver_query_info(d, k, &info);
-        names[k] = info.name;
-    }
-    const char *near = sl_text_nearest(x->statement->name, names, n);
-    (void)sl_fail_as(&x->error, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
-                     "There is no streaming query `%s`%s%s%s", x->statement->name,
-                     near != NULL ? "; did you mean `" : "", near != NULL ? near : "",
-                     near != NULL ? "`?" : "; SHOW STREAMING QUERIES lists them");
+    (void)sl_driver_no_such_query(d, x->statement->name, &x->error);
     x->error.line = x->statement->name_pos.line;
     x->error.column = x->statement->name_pos.column;
     sl_session__answer_error(x);
@@ -212,7 +222,7 @@ void sl_session__describe_query(sl_execution *x)
         "name",       info.name,
         "id",         info.id,
         "runId",      info.run_id,
-        "state",      state_text(info.state),
+        "state",      sl_query_state_name(info.state),
         "message",    info.message,
         "lastBatch",  sl_arena_printf(x->arena, "%lld", (long long)info.last_batch),
         "checkpoint", info.checkpoint,

@@ -37,6 +37,11 @@ static void check_invariants(const sl_stream *s)
     SL_ASSERT(s->state != SL_QUERY_WAITING || !s->job_running);
 }
 
+const char *sl_query_state_name(sl_query_state state)
+{
+    return state_names[state];
+}
+
 void sl_stream__move(sl_stream *s, sl_query_state to)
 {
     SL_ASSERT((moves[s->state] & (1u << to)) != 0);
@@ -103,8 +108,11 @@ static void close_run(sl_job *job)
 {
     sl_stream *s = sl_stream__of(job);
     sl_stream__close(s);
+    if (s->driver->is_going_down)
+        return; /* the next driver resumes it */
     if (s->is_temporary && s->error.code == SL_OK)
         (void)!sl_fs_remove_tree(s->driver->host->fs, s->checkpoint, NULL);
+    sl_stream__unregister(s);
 }
 
 static void close_done(sl_job *job)
@@ -322,7 +330,11 @@ sl_code sl_stream_start(sl_driver *d, sl_stream_request *r,
     s->name = sl_strdup(r->name);
     s->sql = sl_strdup(r->sql);
     s->sink_name = sl_strdup(r->sink);
+    s->owner = r->owner;
+    s->is_temporary = r->is_temporary;
     s->checkpoint = checkpoint_of(d, s, r);
+    if (r->record != NULL)
+        sl_stream__keep_record(s, r->record);
     s->plan = (sl_physical_plan *)(uintptr_t)r->plan;
     s->trigger = r->trigger;
     s->trigger_us = r->trigger_us;
@@ -375,6 +387,7 @@ void sl_stream_free(sl_stream *s)
     sl_free(s->sql);
     sl_free(s->sink_name);
     sl_free(s->checkpoint);
+    sl_bytes_deinit(&s->record);
     sl_free(s);
 }
 
@@ -401,7 +414,13 @@ void sl_stream_info(const sl_stream *s, sl_query_info *ret)
             s->progress_count > 0 ? s->progress[s->progress_count - 1] : NULL,
         .error = s->state == SL_QUERY_FAILED ? &s->error : NULL,
         .sql = s->sql,
+        .owner = s->owner,
     };
+}
+
+void sl_stream_attach(sl_stream *s, uint64_t owner)
+{
+    s->owner = owner;
 }
 
 uint32_t sl_stream_progress(const sl_stream *s, const char *const **ret)

@@ -212,14 +212,26 @@ static sl_code init_watermark(sl_stream *s, sl_error *err)
 
 /* ---- sink ---- */
 
+/* To the client that started the query or attached to it, else at the driver. */
+static sl_code print(void *user, const char *text, size_t length, sl_error *err)
+{
+    sl_stream *s = (sl_stream *)user;
+    sl_driver *d = s->driver;
+    uint64_t owner = s->owner;
+    bool shown = false;
+    if (owner != 0)
+        SL_TRY(sl_clients_print(d->clients, owner, text, length, &shown, err));
+    return shown ? SL_OK : d->config.print(d->config.user, text, length, err);
+}
+
 static sl_code open_sink(sl_stream *s, sl_error *err)
 {
     sl_sink_env env = { .fs = s->driver->host->fs,
                         .zone = s->zone,
                         .query_name = s->name,
                         .schema = s->plan->output,
-                        .print = s->driver->config.print,
-                        .user = s->driver->config.user,
+                        .print = print,
+                        .user = s,
                         .memory = s->driver->config.memory,
                         .mode = (int32_t)s->plan->mode };
     SL_TRY(s->sink_class->open(&env, &s->plan->sink_options, &s->sink, err));
@@ -398,7 +410,7 @@ static sl_code open_all(sl_stream *s, sl_arena *arena, sl_error *err)
     SL_TRY(adopt_pending(s, &recovery, err));
     s->watermark_moved =
         sl_watermark_now(&s->watermark) * 1000 > s->last_used_watermark_us;
-    return SL_OK;
+    return sl_stream__register(s, err);
 }
 
 void sl_stream__open_run(sl_job *job)

@@ -59,6 +59,8 @@ struct sl_stream {
     sl_options *options;
     const sl_time_zone *zone;
     bool is_temporary;
+    _Atomic uint64_t owner; /* session whose client shows its console; read on the lane */
+    sl_bytes record;        /* of the registry, without the query id; empty: none */
     sl_query_state state;
     char message[256];
     bool data_available;
@@ -150,6 +152,11 @@ void sl_stream__finish(sl_stream *s); /* end now: close, then STOPPED */
 void sl_stream__wait(sl_stream *s); /* a batch is over, or there was none: next trigger */
 void sl_stream__failpoint(void *user, const char *name);
 sl_source_env sl_stream__source_env(sl_stream *s);
+
+/* stream_registry.c */
+void sl_stream__keep_record(sl_stream *s, const sl_registry_record *record);
+SL_CHECKED sl_code sl_stream__register(sl_stream *s, sl_error *err); /* lane */
+void sl_stream__unregister(sl_stream *s);                            /* lane */
 
 /* stream_open.c: lane jobs */
 void sl_stream__open_run(sl_job *job);

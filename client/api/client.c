@@ -6,15 +6,13 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/version.h"
 #include "client/api/client_private.h"
 
-#ifndef SL_VERSION
-#define SL_VERSION "0.1.0"
-#endif
 
 const char *sl_client_version(void)
 {
-    return SL_VERSION;
+    return SL_PRODUCT_VERSION;
 }
 
 /* ---- errors ---- */
