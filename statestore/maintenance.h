@@ -84,19 +84,21 @@ SL_CHECKED sl_code sl_state_flush(sl_state_db *db, const sl_state_recipe *recipe
 
 /* ---- snapshots ---- */
 
-#define SL_STATE_SNAPSHOT_FLOOR_BYTES (INT64_C(4) << 20)
+#define SL_STATE_SNAPSHOT_FLOOR_BYTES (INT64_C(8) << 20)
+#define SL_STATE_SNAPSHOT_STATES 4
 #define SL_STATE_SNAPSHOT_BATCHES 1000
 #define SL_STATE_FULL_DELTA_BYTES (64 << 10)
 
 typedef struct sl_state_snapshot_facts {
     uint64_t delta_bytes_since; /* of all deltas after the last snapshot */
     uint64_t batches_since;
-    uint64_t snapshot_bytes; /* of the last one; 0 = none */
-    uint64_t row_bytes;      /* sl_state_figures.row_bytes now */
+    uint64_t row_bytes; /* sl_state_figures.row_bytes now */
 } sl_state_snapshot_facts;
 
 /* What to make now: NONE, FULL (sl_state_full_delta, to ride in a commit) or MANIFEST
- * (sl_state_flush, then sl_state_db_snapshot). The cost rule of design.md section 6. */
+ * (sl_state_flush, then sl_state_db_snapshot). Due when the deltas since the last one are
+ * more than SNAPSHOT_STATES times the state they would make, so that a restore loads a
+ * bounded number of states' worth; or after so many batches: docs/adr/0001. */
 sl_snapshot_kind sl_state_snapshot_due(const sl_state_snapshot_facts *facts);
 
 /* Snapshot the version the database holds: copy by hard links, scan the copy (count and

@@ -18,7 +18,7 @@
 
 sl_snapshot_kind sl_state_snapshot_due(const sl_state_snapshot_facts *f)
 {
-    uint64_t bytes = f->snapshot_bytes / 2;
+    uint64_t bytes = f->row_bytes * SL_STATE_SNAPSHOT_STATES;
     if (bytes < SL_STATE_SNAPSHOT_FLOOR_BYTES)
         bytes = SL_STATE_SNAPSHOT_FLOOR_BYTES;
     if (f->delta_bytes_since <= bytes && f->batches_since < SL_STATE_SNAPSHOT_BATCHES)

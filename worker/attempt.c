@@ -254,7 +254,8 @@ static void commit_done(sl_job *job)
     if (--a->jobs_left > 0)
         return;
     for (uint32_t i = 0; i < a->state_count; i++)
-        sl_wpartition__committed(q, &a->states[i]);
+        sl_wpartition__committed(q, &a->states[i],
+                                 a->partitions[a->states[i].partition].figures.row_bytes);
     for (uint32_t i = 0; i < a->state_count && !q->closing; i++)
         sl_wpartition__maintain(q, &q->partitions[a->states[i].partition]);
     attempt_gone(a);

@@ -252,7 +252,8 @@ sl_code sl_wpartition__open(sl_wquery *q, const sl_msg_partition *m, int64_t bat
 
 /* ---- between batches: loop thread, and the maintenance lane ---- */
 
-void sl_wpartition__committed(sl_wquery *q, const sl_msg_state_done *done)
+void sl_wpartition__committed(sl_wquery *q, const sl_msg_state_done *done,
+                              uint64_t row_bytes)
 {
     sl_wpartition *p = &q->partitions[done->partition];
     if (done->has_delta) {
@@ -267,9 +268,9 @@ void sl_wpartition__committed(sl_wquery *q, const sl_msg_state_done *done)
                                     .batch = p->version.batch,
                                     .state_id = done->state_id };
         set_snapshot(p, &place);
-        p->facts = (sl_state_snapshot_facts){ .snapshot_bytes = done->full.size_bytes };
+        p->facts = (sl_state_snapshot_facts){ 0 };
     }
-    p->facts.row_bytes = (uint64_t)done->state_bytes;
+    p->facts.row_bytes = row_bytes;
 }
 
 /* Flush what was committed into the local database and snapshot it. Everything it reads
@@ -339,7 +340,6 @@ static void maintenance_done(sl_job *job)
             covered++;
         forget_steps(p, covered);
         set_snapshot(p, &m->place);
-        p->facts.snapshot_bytes = m->total_bytes;
         count_since(p);
         send_snapshot(m);
     } else {

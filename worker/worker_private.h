@@ -99,7 +99,8 @@ void sl_wpartition__deinit(sl_wpartition *p); /* nothing runs any more */
 SL_CHECKED sl_code sl_wpartition__open(sl_wquery *q, const sl_msg_partition *m,
                                        int64_t batch, bool *ret_missing, sl_error *err);
 /* Loop thread: remember what COMMITTED made the version; then perhaps snapshot. */
-void sl_wpartition__committed(sl_wquery *q, const sl_msg_state_done *done);
+void sl_wpartition__committed(sl_wquery *q, const sl_msg_state_done *done,
+                              uint64_t row_bytes);
 /* Loop thread: a recipe came with a TASK; the list of steps here starts over from it. */
 void sl_wpartition__learn(sl_wquery *q, const sl_msg_partition *m);
 void sl_wpartition__maintain(sl_wquery *q, sl_wpartition *p);

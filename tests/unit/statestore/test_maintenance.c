@@ -672,15 +672,15 @@ static void snapshot_due__follows_the_cost_rule(void **state)
         sl_state_snapshot_facts facts;
         sl_snapshot_kind due;
     } cases[] = {
-        { { 0, 0, 0, 0 }, SL_SNAPSHOT_NONE },
-        { { 4 * mib, 999, 0, mib }, SL_SNAPSHOT_NONE },
-        { { 4 * mib + 1, 1, 0, mib }, SL_SNAPSHOT_MANIFEST },
-        { { 4 * mib + 1, 1, 0, 1000 }, SL_SNAPSHOT_FULL },
-        { { 9 * mib, 1, 20 * mib, mib }, SL_SNAPSHOT_NONE },
-        { { 10 * mib + 1, 1, 20 * mib, mib }, SL_SNAPSHOT_MANIFEST },
-        { { 10, 1000, 20 * mib, mib }, SL_SNAPSHOT_MANIFEST },
-        { { 10, 1000, 0, 60000 }, SL_SNAPSHOT_FULL },
-        { { 10, 1000, 0, 65536 }, SL_SNAPSHOT_MANIFEST },
+        { { 0, 0, 0 }, SL_SNAPSHOT_NONE },
+        { { 8 * mib, 999, mib }, SL_SNAPSHOT_NONE },
+        { { 8 * mib + 1, 1, mib }, SL_SNAPSHOT_MANIFEST },
+        { { 8 * mib + 1, 1, 1000 }, SL_SNAPSHOT_FULL },
+        { { 40 * mib, 1, 10 * mib }, SL_SNAPSHOT_NONE },
+        { { 40 * mib + 1, 1, 10 * mib }, SL_SNAPSHOT_MANIFEST },
+        { { 10, 1000, 10 * mib }, SL_SNAPSHOT_MANIFEST },
+        { { 10, 1000, 60000 }, SL_SNAPSHOT_FULL },
+        { { 10, 1000, 65536 }, SL_SNAPSHOT_MANIFEST },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(sl_state_snapshot_due(&cases[i].facts), cases[i].due);
