@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "engine/exec/operator_private.h"
 
 void sl_exec__groups_init(sl_exec__groups *g, uint32_t chunk_rows, sl_budget *budget)
@@ -49,37 +47,13 @@ void sl_exec__groups_add(sl_exec__groups *g, uint32_t id, sl_span key)
     e->head[1] = __builtin_bswap64(e->head[1]);
 }
 
-static int compare_groups(const void *left, const void *right)
-{
-    const sl_exec__group *a = left, *b = right;
-    if (a->head[0] != b->head[0])
-        return a->head[0] < b->head[0] ? -1 : 1;
-    if (a->head[1] != b->head[1])
-        return a->head[1] < b->head[1] ? -1 : 1;
-    size_t size =
-        a->key.size_bytes < b->key.size_bytes ? a->key.size_bytes : b->key.size_bytes;
-    if (size > sizeof a->head) {
-        int order = memcmp(a->key.data + sizeof a->head, b->key.data + sizeof b->head,
-                           size - sizeof a->head);
-        if (order != 0)
-            return order;
-    }
-    return (a->key.size_bytes > b->key.size_bytes) -
-           (a->key.size_bytes < b->key.size_bytes);
-}
-
-void sl_exec__groups_sort(sl_exec__groups *g)
-{
-    if (g->count > 1)
-        qsort(g->list, g->count, sizeof *g->list, compare_groups);
-}
-
 uint32_t sl_exec__groups_next(sl_exec__groups *g)
 {
     uint32_t n = 0;
     for (; n < g->chunk_rows && g->at < g->count; n++, g->at++) {
         g->ids[n] = g->list[g->at].id;
         g->keys[n] = g->list[g->at].key;
+        __builtin_prefetch(g->keys[n].data); /* the value lies behind it */
     }
     return n;
 }

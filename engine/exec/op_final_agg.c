@@ -59,8 +59,7 @@ static sl_code sort_groups(final_agg *a, sl_error *err)
     SL_TRY(sl_exec__groups_reserve(&a->groups, n, err));
     for (uint32_t id = 0; id < n; id++)
         sl_exec__groups_add(&a->groups, id, sl_hash_table_key(a->table, id));
-    sl_exec__groups_sort(&a->groups);
-    return SL_OK;
+    return sl_exec__groups_sort(&a->groups, err);
 }
 
 static sl_code finish_final_agg(sl_op *op, sl_chunk **ret_out, sl_op_next *ret_next,

@@ -225,8 +225,7 @@ static sl_code collect_output(state_agg *a, sl_error *err)
         SL_TRY(collect(a, sl_state_touched, err));
     else
         SL_TRY(collect_closed(a, err));
-    sl_exec__groups_sort(&a->groups);
-    return SL_OK;
+    return sl_exec__groups_sort(&a->groups, err);
 }
 
 static sl_code forget(state_agg *a, const uint32_t *ids, uint32_t n, sl_error *err)

@@ -149,7 +149,9 @@ void sl_exec__groups_deinit(sl_exec__groups *g);
 sl_code sl_exec__groups_reserve(sl_exec__groups *g, size_t more, sl_error *err);
 /* Room was reserved; the key is borrowed until the last row is out. */
 void sl_exec__groups_add(sl_exec__groups *g, uint32_t id, sl_span key);
-void sl_exec__groups_sort(sl_exec__groups *g);
+/* ---- group_sort.c ---- */
+SL_CHECKED sl_code sl_exec__groups_sort(sl_exec__groups *g, sl_error *err);
+/* ---- group_output.c again ---- */
 /* The next groups, up to chunk_rows: g->ids and g->keys are theirs. 0 at the end. */
 uint32_t sl_exec__groups_next(sl_exec__groups *g);
 /* The chunk of the n groups of the last _next, whose slots the caller put in g->slots:
