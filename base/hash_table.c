@@ -606,5 +606,23 @@ void sl_hash_table_values(const sl_hash_table *t, const uint32_t *ids, uint32_t 
                           uint8_t **ret_slots)
 {
     for (uint32_t i = 0; i < count; i++)
-        ret_slots[i] = sl_hash_table_value(t, ids[i]);
+        ret_slots[i] = value_of(entry_at(t, ids[i]));
+}
+
+static_assert(NEAR_KEY_BYTES >= 12, "as the header says of keys");
+
+void sl_hash_table_keys(const sl_hash_table *t, const uint32_t *ids, uint32_t count,
+                        sl_span *ret_keys)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const entry *e = entry_at(t, ids[i]);
+        ret_keys[i] = (sl_span){ key_of(e), e->length };
+    }
+}
+
+void sl_hash_table_hashes(const sl_hash_table *t, uint32_t first, uint32_t count,
+                          uint64_t *ret_hashes)
+{
+    for (uint32_t i = 0; i < count; i++)
+        ret_hashes[i] = entry_at(t, first + i)->hash;
 }

@@ -55,6 +55,12 @@ bool sl_hash_table_is_live(const sl_hash_table *t, uint32_t id);
 uint8_t *sl_hash_table_value(const sl_hash_table *t, uint32_t id);
 sl_span sl_hash_table_key(const sl_hash_table *t, uint32_t id);
 uint64_t sl_hash_table_hash(const sl_hash_table *t, uint32_t id);
+/* ret_keys[i] = key of ids[i]; at least 12 bytes are readable there. */
+void sl_hash_table_keys(const sl_hash_table *t, const uint32_t *ids, uint32_t count,
+                        sl_span *ret_keys);
+/* ret_hashes[i] = hash of entry first + i; all of them live. */
+void sl_hash_table_hashes(const sl_hash_table *t, uint32_t first, uint32_t count,
+                          uint64_t *ret_hashes);
 int64_t sl_hash_table_bytes(const sl_hash_table *t);
 /* ret_slots[i] = value slot of ids[i]: what aggregate kernels walk. */
 void sl_hash_table_values(const sl_hash_table *t, const uint32_t *ids, uint32_t count,

@@ -26,27 +26,6 @@ static inline bool same_text(const sl_json__segment *s, const char *p)
     return d == 0;
 }
 
-/* The first `length` <= 12 bytes at p as an inline view, without a branch on length. */
-static inline sl_string_view short_view(const char *p, uint32_t length)
-{
-    static const uint64_t LOW[13] = {
-        0,          0xff,         0xffff,         0xffffff,
-        0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
-        UINT64_MAX, UINT64_MAX,   UINT64_MAX,     UINT64_MAX,
-        UINT64_MAX
-    };
-    static const uint32_t HIGH[13] = { 0, 0, 0,    0,      0,        0,         0,
-                                       0, 0, 0xff, 0xffff, 0xffffff, UINT32_MAX };
-    uint64_t low = load64(p) & LOW[length];
-    uint32_t high;
-    memcpy(&high, p + 8, 4);
-    high &= HIGH[length];
-    sl_string_view v = { .length = length };
-    memcpy(v.u.inlined, &low, 8);
-    memcpy(v.u.inlined + 8, &high, 4);
-    return v;
-}
-
 static void share_block(sl_json__column *c, sl_buffer *block)
 {
     sl_column_builder_share(&c->b, block);
@@ -57,15 +36,9 @@ static inline void put_view(const sl_json__scan *s, sl_json__column *c, uint32_t
                             const char *p, uint32_t length)
 {
     sl_string_view *to = (sl_string_view *)(void *)c->values + row;
-    if (length <= SL_STRING_INLINE_MAX) {
-        *to = short_view(p, length);
-        return;
-    }
-    if (c->shared != s->store->block)
+    if (length > SL_STRING_INLINE_MAX && c->shared != s->store->block)
         share_block(c, s->store->block);
-    to->length = length;
-    memcpy(to->u.ref.prefix, p, 4);
-    to->u.ref.data = p;
+    *to = sl_string_view_padded(p, length);
 }
 
 /* An integer of up to 18 digits; returns its end, NULL if it needs a closer look. */

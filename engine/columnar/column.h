@@ -58,6 +58,35 @@ static inline sl_string_view sl_string_view_make(const char *data, uint32_t leng
     return v;
 }
 
+/* The same without a branch on a short length; 12 bytes must be readable at data. */
+static inline sl_string_view sl_string_view_padded(const char *data, uint32_t length)
+{
+    static const uint64_t low_mask[SL_STRING_INLINE_MAX + 1] = {
+        0,          0xff,         0xffff,         0xffffff,
+        0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
+        UINT64_MAX, UINT64_MAX,   UINT64_MAX,     UINT64_MAX,
+        UINT64_MAX
+    };
+    static const uint32_t high_mask[SL_STRING_INLINE_MAX + 1] = {
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xffff, 0xffffff, UINT32_MAX
+    };
+    sl_string_view v = { .length = length };
+    if (length <= SL_STRING_INLINE_MAX) {
+        uint64_t low;
+        uint32_t high;
+        memcpy(&low, data, 8);
+        memcpy(&high, data + 8, 4);
+        low &= low_mask[length];
+        high &= high_mask[length];
+        memcpy(v.u.inlined, &low, 8);
+        memcpy(v.u.inlined + 8, &high, 4);
+    } else {
+        memcpy(v.u.ref.prefix, data, 4);
+        v.u.ref.data = data;
+    }
+    return v;
+}
+
 bool sl_string_equal(const sl_string_view *a, const sl_string_view *b);
 int sl_string_compare(const sl_string_view *a,
                       const sl_string_view *b); /* bytes, as Spark's UTF8_BINARY */

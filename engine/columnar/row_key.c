@@ -465,6 +465,7 @@ static void reserve_rows(sl_row_keys *k, uint32_t count)
 /* Data of the caller's rows: its size may be beyond what the machine has. */
 static sl_code reserve_data(sl_row_keys *k, size_t size_bytes, sl_error *err)
 {
+    size_bytes += SL_ROW_KEYS_PADDING;
     if (size_bytes <= k->data_capacity && k->data != NULL)
         return SL_OK;
     size_t capacity = size_bytes + size_bytes / 4 + 64;

@@ -17,6 +17,8 @@
 #include "base/hash_table.h"
 #include "engine/columnar/chunk.h"
 
+#define SL_ROW_KEYS_PADDING 16 /* readable bytes behind the last key */
+
 /* Reusable memory for keys of one chunk. Zero-initialise. */
 typedef struct sl_row_keys {
     sl_key_batch batch; /* valid until the next encode */

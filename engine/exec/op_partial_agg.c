@@ -6,8 +6,8 @@
  * buffers
  *
  * Flushing depends on rows only, never on memory, so that attempts make the same blocks.
- * Where grouping does not pay (almost every row its own group) the table is flushed after
- * each chunk: same result, no growth. */
+ * Where grouping does not pay (almost every row its own group) rows pass by the table:
+ * each gets a slot of its own and leaves at once. */
 
 #include "engine/exec/operator_private.h"
 
@@ -28,12 +28,18 @@ typedef struct partial_agg {
     uint8_t **slots;
 
     uint32_t groups_max; /* flush at so many */
-    bool judged;
+    bool judged, pays_not;
+    bool passing;       /* grouping does not pay: ids are rows of the chunk at hand */
+    uint8_t *row_slots; /* then, a slot for each */
+    size_t row_slots_capacity;
     uint64_t rows_seen, groups_flushed;
 
     /* While flushing: ids in order, and where each target's end. */
     bool flushing;
+    uint32_t group_count; /* that leave */
     uint32_t *order, order_capacity;
+    uint64_t *hashes; /* by id */
+    sl_span *spans;   /* keys of one chunk out */
     uint32_t *target_end;
     uint32_t at, target;
 } partial_agg;
@@ -72,6 +78,7 @@ static sl_code open_partial_agg(sl_op *op, sl_error *err)
     a->target_end = sl_calloc(a->target_count + 1, sizeof *a->target_end);
     a->ids = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *a->ids);
     a->slots = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *a->slots);
+    a->spans = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *a->spans);
     SL_TRY(sl_hash_table_new(op->plan->u.agg.slot_width, r->budget, &a->table, err));
     return open_values(a, err);
 }
@@ -87,11 +94,28 @@ static void close_partial_agg(sl_op *op)
     sl_free(a->arg_columns);
     sl_free(a->target_end);
     sl_free(a->order);
+    sl_free(a->hashes);
+    sl_free(a->spans);
+    sl_free(a->row_slots);
     sl_free(a->slots);
     sl_free(a->ids);
 }
 
 /* ---- in ---- */
+
+/* An empty slot for each of n rows. */
+static void slots_of_rows(partial_agg *a, uint32_t n)
+{
+    size_t width = ((size_t)a->op.plan->u.agg.slot_width + 7) & ~(size_t)7;
+    if (n * width > a->row_slots_capacity || a->row_slots == NULL) {
+        sl_free(a->row_slots);
+        a->row_slots_capacity = n * width;
+        a->row_slots = sl_alloc(a->row_slots_capacity);
+    }
+    memset(a->row_slots, 0, n * width);
+    for (uint32_t i = 0; i < n; i++)
+        a->slots[i] = a->row_slots + i * width;
+}
 
 /* A slot for each selected row, in a->slots. */
 static sl_code find_slots(partial_agg *a, const sl_chunk *in, sl_error *err)
@@ -114,6 +138,10 @@ static sl_code find_slots(partial_agg *a, const sl_chunk *in, sl_error *err)
         a->key_columns[i] = is_window ? &c->children[0] : c;
     }
     SL_TRY(sl_row_keys_encode(&a->keys, a->key_columns, count, in->selection, n, err));
+    if (a->passing) {
+        slots_of_rows(a, n);
+        return SL_OK;
+    }
     SL_TRY(sl_hash_table_upsert_many(a->table, &a->keys.batch, a->ids, NULL, err));
     sl_hash_table_values(a->table, a->ids, n, a->slots);
     return SL_OK;
@@ -133,69 +161,120 @@ static sl_code absorb(partial_agg *a, const sl_chunk *in, sl_error *err)
     }
     sl_exec__evaluation_clear(&a->values);
     a->rows_seen += in->selected;
-    if (!a->judged && a->rows_seen >= JUDGE_ROWS) {
-        a->judged = true;
-        uint64_t groups = a->groups_flushed + sl_hash_table_count(a->table);
-        if (groups * 10 > a->rows_seen * 9)
-            a->groups_max = 1;
-    }
     return SL_OK;
+}
+
+/* After enough rows, once: does the table hold fewer groups than rows came? Only between
+ * flushes, when the table is empty, can rows begin to pass by it. */
+static void judge(partial_agg *a)
+{
+    if (a->judged || a->rows_seen < JUDGE_ROWS || a->op.plan->u.agg.key_count == 0)
+        return;
+    uint64_t groups = a->groups_flushed + sl_hash_table_count(a->table);
+    a->judged = true;
+    a->pays_not = groups * 10 > a->rows_seen * 9;
 }
 
 /* ---- out ---- */
 
-static uint32_t target_of(const partial_agg *a, uint32_t id)
+static uint32_t target_of(const partial_agg *a, uint64_t hash)
 {
-    return sl_partition_of_group(sl_key_group_of(sl_hash_table_hash(a->table, id)),
-                                 a->target_count);
+    return sl_partition_of_group(sl_key_group_of(hash), a->target_count);
 }
 
 /* Counting sort of all ids by target; stable, so first seen comes first. */
 static void start_flush(partial_agg *a)
 {
-    uint32_t n = sl_hash_table_count(a->table); /* nothing is ever removed */
+    uint32_t n = a->passing ? a->keys.batch.count : sl_hash_table_count(a->table);
     if (n > a->order_capacity) {
         a->order_capacity = n;
         a->order = sl_realloc(a->order, n * sizeof *a->order);
+        a->hashes = sl_realloc(a->hashes, n * sizeof *a->hashes);
     }
+    if (a->passing)
+        memcpy(a->hashes, a->keys.batch.hashes, n * sizeof *a->hashes);
+    else
+        sl_hash_table_hashes(a->table, 0, n, a->hashes); /* nothing is ever removed */
     memset(a->target_end, 0, (a->target_count + 1) * sizeof *a->target_end);
     for (uint32_t id = 0; id < n; id++)
-        a->target_end[target_of(a, id) + 1]++;
+        a->target_end[target_of(a, a->hashes[id]) + 1]++;
     for (uint32_t t = 0; t < a->target_count; t++)
         a->target_end[t + 1] += a->target_end[t];
     for (uint32_t id = 0; id < n; id++)
-        a->order[a->target_end[target_of(a, id)]++] = id;
+        a->order[a->target_end[target_of(a, a->hashes[id])]++] = id;
     a->flushing = true;
+    a->group_count = n;
     a->at = 0;
     a->target = 0;
     a->groups_flushed += n;
 }
 
-static sl_code key_and_hash(const partial_agg *a, const uint32_t *ids, uint32_t n,
+static void find_keys(partial_agg *a, const uint32_t *ids, uint32_t n)
+{
+    const sl_key_batch *b = &a->keys.batch;
+    if (!a->passing) {
+        sl_hash_table_keys(a->table, ids, n, a->spans);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from = b->offsets[ids[i]];
+        a->spans[i] = sl_span_of(b->data + from, b->offsets[ids[i] + 1] - from);
+    }
+}
+
+/* Views of the n keys in a->spans; keys too long for a view are copied to `heap`. */
+static void view_keys(const sl_span *keys, uint32_t n, uint8_t *heap,
+                      sl_string_view *ret_views)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const char *data = (const char *)keys[i].data;
+        uint32_t length = (uint32_t)keys[i].size_bytes;
+        if (length > SL_STRING_INLINE_MAX) {
+            memcpy(heap, data, length);
+            data = (const char *)heap;
+            heap += length;
+        }
+        ret_views[i] = sl_string_view_padded(data, length);
+    }
+}
+
+static sl_code key_and_hash(partial_agg *a, const uint32_t *ids, uint32_t n,
                             sl_chunk *out, sl_error *err)
 {
     sl_budget *budget = a->op.env->request.budget;
-    sl_code code = SL_OK;
-    sl_column_builder keys;
-    SL_TRY(sl_column_builder_init(&keys, sl_type_of(SL_TYPE_BINARY), n, budget, err));
-    void *hashes;
+    size_t long_bytes = 0;
+    void *views, *hashes;
     uint64_t *validity;
-    SL_TRY_GOTO(sl_column_alloc(sl_type_of(SL_TYPE_LONG), n, false, budget,
-                                &out->columns[1], &hashes, &validity, err),
-                fail);
+    SL_TRY(sl_column_alloc(sl_type_of(SL_TYPE_BINARY), n, false, budget, &out->columns[0],
+                           &views, &validity, err));
+    SL_TRY(sl_column_alloc(sl_type_of(SL_TYPE_LONG), n, false, budget, &out->columns[1],
+                           &hashes, &validity, err));
+    find_keys(a, ids, n);
     for (uint32_t i = 0; i < n; i++) {
-        sl_span key = sl_hash_table_key(a->table, ids[i]);
-        SL_TRY_GOTO(sl_column_builder_string(&keys, (const char *)key.data,
-                                             (uint32_t)key.size_bytes, err),
-                    fail);
-        ((uint64_t *)hashes)[i] = sl_hash_table_hash(a->table, ids[i]);
+        ((uint64_t *)hashes)[i] = a->hashes[ids[i]];
+        long_bytes +=
+            a->spans[i].size_bytes > SL_STRING_INLINE_MAX ? a->spans[i].size_bytes : 0;
     }
-    sl_column_builder_finish(&keys, &out->columns[0]);
+    sl_buffer *heap = NULL;
+    if (long_bytes != 0) {
+        SL_TRY(sl_buffer_new(long_bytes, budget, &heap, err));
+        heap->size_bytes = long_bytes;
+        sl_column_hold(&out->columns[0], heap);
+    }
+    view_keys(a->spans, n, heap != NULL ? heap->data : NULL, views);
+    sl_buffer_unref(heap);
     return SL_OK;
+}
 
-fail:
-    sl_column_builder_deinit(&keys);
-    return code;
+static void find_values(partial_agg *a, const uint32_t *ids, uint32_t n)
+{
+    size_t width = ((size_t)a->op.plan->u.agg.slot_width + 7) & ~(size_t)7;
+    if (!a->passing) {
+        sl_hash_table_values(a->table, ids, n, a->slots);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        a->slots[i] = a->row_slots + ids[i] * width;
 }
 
 static sl_code emit(partial_agg *a, const uint32_t *ids, uint32_t n, sl_chunk **ret_out,
@@ -206,7 +285,7 @@ static sl_code emit(partial_agg *a, const uint32_t *ids, uint32_t n, sl_chunk **
     uint32_t aggs = plan->u.agg.agg_count, column = 2;
     sl_chunk *out = sl_chunk_new(2 + sl_exec__buffer_count(plan->u.agg.aggs, aggs), n);
     SL_TRY_GOTO(key_and_hash(a, ids, n, out, err), fail);
-    sl_hash_table_values(a->table, ids, n, a->slots);
+    find_values(a, ids, n);
     for (uint32_t i = 0; i < aggs; i++) {
         const sl_agg *agg = &plan->u.agg.aggs[i];
         SL_TRY_GOTO(sl_agg_partial(agg, a->slots, n, a->op.env->request.budget,
@@ -235,11 +314,13 @@ static sl_code continue_flush(partial_agg *a, sl_chunk **ret_out, sl_op_next *re
         SL_TRY(emit(a, a->order + a->at, n, ret_out, err));
         a->at += n;
     }
-    if (a->at < sl_hash_table_count(a->table)) {
+    if (a->at < a->group_count) {
         *ret_next = SL_OP_HAVE_OUTPUT;
         return SL_OK;
     }
-    sl_hash_table_clear(a->table);
+    if (!a->passing)
+        sl_hash_table_clear(a->table);
+    a->passing = a->pays_not; /* from here on: the table is empty */
     sl_exec__slot_blobs_clear(&a->blobs);
     a->flushing = false;
     *ret_next = SL_OP_NEED_INPUT;
@@ -255,7 +336,8 @@ static sl_code process_partial_agg(sl_op *op, sl_chunk *in, sl_chunk **ret_out,
         if (in->selected == 0)
             return SL_OK;
         SL_TRY(absorb(a, in, err));
-        if (sl_hash_table_count(a->table) < a->groups_max)
+        judge(a);
+        if (!a->pays_not && sl_hash_table_count(a->table) < a->groups_max)
             return SL_OK;
         start_flush(a);
     }

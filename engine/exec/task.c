@@ -241,6 +241,7 @@ static sl_code step(sl_task *t, sl_task_answer *ret_answer, sl_error *err)
             SL_TRY(finish_op(t, err));
         } else {
             t->done = true;
+            sl_exec__pipeline_close(&t->pipeline); /* other tasks want the memory */
             *ret_answer = SL_TASK_DONE;
             return SL_OK;
         }
