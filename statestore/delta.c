@@ -128,10 +128,12 @@ bool sl_state_rows_add(sl_state_rows *rows, sl_span key, sl_span value, bool rem
 
 void sl_state_rows_seal(sl_state_rows *rows)
 {
+    const uint8_t *keys = /* all of them may be empty */
+        rows->key_bytes.data != NULL ? rows->key_bytes.data : (const uint8_t *)"";
     for (uint32_t i = 0; i < rows->count; i++)
-        rows->hashes[i] = sl_hash64(rows->key_bytes.data + rows->offsets[i],
-                                    rows->offsets[i + 1] - rows->offsets[i]);
-    rows->keys = (sl_key_batch){ .data = rows->key_bytes.data,
+        rows->hashes[i] =
+            sl_hash64(keys + rows->offsets[i], rows->offsets[i + 1] - rows->offsets[i]);
+    rows->keys = (sl_key_batch){ .data = keys,
                                  .offsets = rows->offsets,
                                  .hashes = rows->hashes,
                                  .count = rows->count };
@@ -188,7 +190,8 @@ static sl_code next_row(sl_state_delta_reader *r, sl_span *ret_key, sl_span *ret
     key_size &= ~SL_STATE_ROW_REMOVED;
     if (key_size > SL_KEY_BYTES_MAX || (removed && value_size != 0))
         return bad_rows(r, "a row's sizes are wrong", err);
-    /* The spans point into the delta even when empty: a key stands right before its value. */
+    /* The spans point into the delta even when empty: a key stands right before its
+     * value. */
     *ret_key = sl_span_of(r->body.data + r->body.at, key_size);
     (void)sl_read_bytes(&r->body, key_size);
     *ret_value = sl_span_of(r->body.data + r->body.at, value_size);

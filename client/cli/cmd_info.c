@@ -70,6 +70,12 @@ int sl_cli_options(int argc, char **argv)
 #define SL_BUILT_WITH ""
 #endif
 
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 int sl_cli_version(int argc, char **argv)
 {
     int code = 0;
@@ -77,13 +83,7 @@ int sl_cli_version(int argc, char **argv)
     if (!sl_cli_parse(&spec, argc, argv, &code))
         return code;
     printf("sluice %s\n", sl_client_version());
-    printf("compiler    %s\n",
-#if defined(__clang__)
-           "clang " __clang_version__
-#else
-           "gcc " __VERSION__
-#endif
-    );
+    printf("compiler    %s\n", COMPILER);
     if (SL_BUILT_WITH[0] != '\0')
         printf("built with  %s\n", SL_BUILT_WITH);
     puts("masters     local, local[N], local[*]\n"

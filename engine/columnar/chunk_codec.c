@@ -229,7 +229,7 @@ static sl_code read_strings(input *in, sl_column *c, sl_string_view *views, sl_e
         heap = buffer->data;
         sl_column__take(c, buffer);
     }
-    const uint8_t *from = bytes.data;
+    const uint8_t *from = total != 0 ? bytes.data : (const uint8_t *)"";
     for (uint32_t i = 0; i < in->rows; i++) {
         uint32_t length;
         memcpy(&length, lengths.data + (size_t)i * 4, 4);
