@@ -50,8 +50,10 @@ def run(r):
     reports = [p for p in reports if p["numInputRows"] > 0]
     steps = collections.defaultdict(list)
     for p in reports:
-        for step, ms in p["durationMs"].items():
-            steps[step].append(ms)
+        ms = p["durationMs"]
+        rest = ms["triggerExecution"] - ms["latestOffset"] - ms["walCommit"] - ms["addBatch"]
+        for step, took in {**ms, "rest": rest}.items():
+            steps[step].append(took)
     return {"wall": wall, "cpu": cpu, "peak_bytes": peak_bytes(), "rows": sum(p["numInputRows"] for p in reports),
             "groups": reports[-1]["stateOperators"][0]["numRowsTotal"],
             "batch_ms": steps["triggerExecution"], "steps_ms": steps}

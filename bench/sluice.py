@@ -36,7 +36,7 @@ class Sluice:
             raise BenchError(f"{w.name}: the state does not hold the {data.groups} groups of the input")
         reports = [r for r in self.reports() if r["numInputRows"] > 0][w.batches_dropped:]
         times = batch_times(commits, cost["started"])[w.batches_dropped:]
-        return {**cost, "batch_ms": times, "steps_ms": steps_of(reports)}
+        return {**cost, "batch_ms": times, "steps_ms": steps_of(reports, times)}
 
     def measured(self, sql):
         shutil.rmtree(self.checkpoint, ignore_errors=True)
@@ -114,13 +114,15 @@ def batch_times(commits, started):
     return [(at - before) / 1e3 for before, at, c in zip(stamps, stamps[1:], commits) if c["rowsIn"] > 0]
 
 
-def steps_of(reports):
-    """{step: [milliseconds of each batch]} of the progress reports."""
+def steps_of(reports, times):
+    """{step: [milliseconds of each batch]} of the progress reports, and what is left of the batch time: the commit
+    itself, publication, the way to the next trigger."""
     steps = {}
-    for r in reports:
-        fine = {k: v / 1e3 for k, v in r.get("durationUs", {}).items()}
-        for step, ms in {**r["durationMs"], **fine}.items():
-            steps.setdefault(step, []).append(ms)
+    for r, ms in zip(reports, times, strict=True):
+        us = r["durationUs"]
+        found = {**us, "rest": ms * 1e3 - us["latestOffset"] - us["walCommit"] - us["addBatch"]}
+        for step, took in found.items():
+            steps.setdefault(step, []).append(took / 1e3)
     return steps
 
 

@@ -39,29 +39,33 @@ struct report {
     double since_s, took_s; /* the trigger before, this trigger */
 };
 
-static void key_duration(sl_json *j, const char *key, int64_t us)
-{
-    if (us >= 0)
-        sl_json_key_int(j, key, us / 1000);
-}
-
-/* Spark's names (spark:G2), and ours where it has none: publish, runTasks, sinkWrite,
- * storeState. Sorted. */
-static void write_durations(const struct report *r, sl_json *j)
+/* What took how long, under Spark's names (spark:G2), and ours where it has none:
+ * publish, runTasks, sinkWrite, storeState. Sorted. Spark's unit is too coarse for our
+ * batches, so they come again in microseconds. */
+static void write_durations(const struct report *r, sl_json *j, const char *name,
+                            int64_t unit_us)
 {
     const sl_batch_times *t = &r->stream->times;
-    sl_json_open(j, "durationMs", '{');
-    key_duration(j, "addBatch", t->add_batch_us);
-    key_duration(j, "commitOffsets", t->commit_us);
-    key_duration(j, "getBatch", t->get_batch_us);
-    key_duration(j, "latestOffset", t->latest_offset_us);
-    key_duration(j, "publish", t->publish_us);
-    key_duration(j, "queryPlanning", t->query_planning_us);
-    key_duration(j, "runTasks", r->done != NULL ? r->done->run_us : -1);
-    key_duration(j, "sinkWrite", t->sink_us);
-    key_duration(j, "storeState", r->done != NULL ? r->done->state_us : -1);
-    key_duration(j, "triggerExecution", r->total_us);
-    key_duration(j, "walCommit", t->wal_commit_us);
+    const struct {
+        const char *key;
+        int64_t us; /* below 0: not in this report */
+    } all[] = {
+        { "addBatch", t->add_batch_us },
+        { "commitOffsets", t->commit_us },
+        { "getBatch", t->get_batch_us },
+        { "latestOffset", t->latest_offset_us },
+        { "publish", t->publish_us },
+        { "queryPlanning", t->query_planning_us },
+        { "runTasks", r->done != NULL ? r->done->run_us : -1 },
+        { "sinkWrite", t->sink_us },
+        { "storeState", r->done != NULL ? r->done->state_us : -1 },
+        { "triggerExecution", r->total_us },
+        { "walCommit", t->wal_commit_us },
+    };
+    sl_json_open(j, name, '{');
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i].us >= 0)
+            sl_json_key_int(j, all[i].key, all[i].us / unit_us);
     sl_json_close(j, '}');
 }
 
@@ -230,7 +234,8 @@ static void write_report(struct report *r, sl_bytes *out)
     sl_json_key_int(&j, "numInputRows", rows);
     key_rate(&j, "inputRowsPerSecond", rows, r->since_s);
     key_rate(&j, "processedRowsPerSecond", rows, r->took_s);
-    write_durations(r, &j);
+    write_durations(r, &j, "durationMs", 1000);
+    write_durations(r, &j, "durationUs", 1);
     write_event_time(r, &j);
     write_state(r, &j);
     write_sources(r, &j);

@@ -21,7 +21,7 @@ for rows in 4 2 2; do
     line=$(sed -n $((batch + 1))p "$work/reports")
     for part in "\"batchId\":$batch," "\"numInputRows\":$rows," '"name":"action_counts"' \
         '"operatorName":"stateStoreSave"' "\"endOffset\":{\"logOffset\":$batch}" \
-        '"durationMs":{"addBatch":' '"sink":{"description":"ConsoleTable['; do
+        '"durationMs":{"addBatch":' '"durationUs":{"addBatch":' '"sink":{"description":"ConsoleTable['; do
         case $line in
         *"$part"*) ;;
         *)
