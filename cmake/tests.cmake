@@ -39,3 +39,23 @@ foreach(part RANGE 0 3)
   add_test(NAME sim_${part} COMMAND simulate ${first} ${last})
   set_tests_properties(sim_${part} PROPERTIES TIMEOUT 280 LABELS sim)
 endforeach()
+
+# tests/stream/*.stest: what streaming SQL means, plain and replayed: no restart, number of
+# partitions or size of chunks may show in what a query writes.
+if(TARGET sluice)
+  set(stest_replays
+    "plain" "restarts --restart-every-batch" "partitions1 --partitions 1" "partitions2 --partitions 2"
+    "partitions7 --partitions 7 --executors 3" "chunks3 --chunk-rows 3")
+  file(GLOB stests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/stream/*.stest)
+  foreach(test ${stests})
+    get_filename_component(name ${test} NAME_WE)
+    file(RELATIVE_PATH path ${CMAKE_SOURCE_DIR} ${test})
+    foreach(replay ${stest_replays})
+      separate_arguments(words UNIX_COMMAND "${replay}")
+      list(POP_FRONT words suffix)
+      add_test(NAME stest_${name}_${suffix} COMMAND sluice test ${words} ${path}
+        WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+      set_tests_properties(stest_${name}_${suffix} PROPERTIES TIMEOUT 60 LABELS stest)
+    endforeach()
+  endforeach()
+endif()

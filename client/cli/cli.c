@@ -6,10 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#if __has_include("client/stest/stest.h")
 #include "client/stest/stest.h"
-#define HAS_STEST 1
-#endif
 
 static const struct command {
     const char *name;
@@ -24,10 +21,8 @@ static const struct command {
       "query progress|status      what a checkpoint says of its query" },
     { "checkpoint", sl_cli_checkpoint,
       "checkpoint inspect|verify  what a checkpoint holds, and whether it is whole" },
-#ifdef HAS_STEST
     { "test", sl_stest_main,
       "test FILE.stest...         tests of streaming SQL with a virtual clock" },
-#endif
     { "options", sl_cli_options,
       "options                    every setting with its default and meaning" },
     { "version", sl_cli_version,
