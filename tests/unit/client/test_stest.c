@@ -1,10 +1,11 @@
 /* The format of .stest files: items, rows, edits. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "client/stest/facts_private.h"
 #include "client/stest/rows_private.h"
@@ -153,7 +154,7 @@ static void script__mistakes_are_refused_with_their_line(void **x)
     assert_refused("input t a INT\n", 1, "input wants");
     assert_refused("advance soon\n", 1, "duration");
     assert_refused("expect no batch\n", 1, "wants a query");
-    assert_refused("expect q nothing\n1\n", 1, "none");
+    assert_refused("expect q nothing\n1\n", 2, "none");
     assert_refused("expect q r s\n", 1, "expect wants");
     assert_refused("progress q watermark\n", 1, "NAME=VALUE");
     assert_refused("progress q\n", 1, "NAME=VALUE");
