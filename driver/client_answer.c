@@ -3,7 +3,7 @@
 #include "base/version.h"
 #include "driver/client_private.h"
 
-sl_cmsg_error sl_client__error(const sl_error *err)
+sl_cmsg_error sl_rclient__error(const sl_error *err)
 {
     if (err == NULL)
         return (sl_cmsg_error){ 0 };
@@ -11,7 +11,7 @@ sl_cmsg_error sl_client__error(const sl_error *err)
                             err->condition,      err->sqlstate, err->text };
 }
 
-sl_cmsg_query sl_client__query(const sl_query_info *info)
+sl_cmsg_query sl_rclient__query(const sl_query_info *info)
 {
     return (sl_cmsg_query){ .name = info->name,
                             .id = info->id,
@@ -23,10 +23,10 @@ sl_cmsg_query sl_client__query(const sl_query_info *info)
                             .last_batch = info->last_batch,
                             .checkpoint = info->checkpoint,
                             .sql = info->sql,
-                            .error = sl_client__error(info->error) };
+                            .error = sl_rclient__error(info->error) };
 }
 
-void sl_client__status_json(const sl_query_info *info, sl_bytes *out)
+void sl_rclient__status_json(const sl_query_info *info, sl_bytes *out)
 {
     sl_json j;
     sl_json_begin(&j, out);
@@ -75,7 +75,7 @@ static void query_json(const sl_query_info *q, sl_json *j)
     sl_json_close(j, '}');
 }
 
-void sl_client__cluster_json(const sl_clients *c, sl_bytes *out)
+void sl_rclient__cluster_json(const sl_clients *c, sl_bytes *out)
 {
     sl_driver *d = c->driver;
     int64_t now = sl_host_mono_us(d->host);

@@ -21,13 +21,13 @@ struct sl_print {
     bool is_over, is_shown, is_closed;
 };
 
-void sl_client__prints_init(sl_clients *c)
+void sl_rclient__prints_init(sl_clients *c)
 {
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->printed, NULL);
 }
 
-void sl_client__prints_deinit(sl_clients *c)
+void sl_rclient__prints_deinit(sl_clients *c)
 {
     pthread_mutex_destroy(&c->lock);
     pthread_cond_destroy(&c->printed);
@@ -65,13 +65,13 @@ static void hand_over(void *user)
 {
     struct handover *h = (struct handover *)user;
     sl_clients *c = h->clients;
-    sl_rclient *r = sl_client__of_owner(c, h->owner);
+    sl_rclient *r = sl_rclient__of_owner(c, h->owner);
     sl_cmsg m = { .kind = SL_CMSG_PRINT, .u.print.id = h->id };
     pthread_mutex_lock(&c->lock);
     sl_print *p = find_print(c, h->id);
     if (p != NULL && r != NULL) {
         m.u.print.text = p->text; /* stays while the lane waits, and it waits for us */
-        sl_client__send(r, &m);
+        sl_rclient__send(r, &m);
     }
     pthread_mutex_unlock(&c->lock);
     if (r == NULL)
@@ -79,12 +79,12 @@ static void hand_over(void *user)
     sl_free(h);
 }
 
-void sl_client__on_printed(sl_rclient *r, const sl_cmsg_printed *m)
+void sl_rclient__on_printed(sl_rclient *r, const sl_cmsg_printed *m)
 {
     finish_print(r->clients, m->id, true, m->failed);
 }
 
-void sl_client__prints_unshown(sl_clients *c, uint64_t owner)
+void sl_rclient__prints_unshown(sl_clients *c, uint64_t owner)
 {
     pthread_mutex_lock(&c->lock);
     for (sl_print *p = c->prints; p != NULL; p = p->next)

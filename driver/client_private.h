@@ -45,20 +45,20 @@ struct sl_clients {
     bool is_stopping;
 };
 
-void sl_client__send(sl_rclient *r, const sl_cmsg *m);
-sl_rclient *sl_client__of_owner(const sl_clients *c, uint64_t owner);
+void sl_rclient__send(sl_rclient *r, const sl_cmsg *m);
+sl_rclient *sl_rclient__of_owner(const sl_clients *c, uint64_t owner);
 
 /* client_print.c */
-void sl_client__prints_init(sl_clients *c);
-void sl_client__prints_deinit(sl_clients *c);
-void sl_client__on_printed(sl_rclient *r, const sl_cmsg_printed *m);
+void sl_rclient__prints_init(sl_clients *c);
+void sl_rclient__prints_deinit(sl_clients *c);
+void sl_rclient__on_printed(sl_rclient *r, const sl_cmsg_printed *m);
 /* The client has gone: who waits for it prints at the driver. */
-void sl_client__prints_unshown(sl_clients *c, uint64_t owner);
+void sl_rclient__prints_unshown(sl_clients *c, uint64_t owner);
 
 /* client_answer.c; all borrow */
-sl_cmsg_error sl_client__error(const sl_error *err); /* NULL: none */
-sl_cmsg_query sl_client__query(const sl_query_info *info);
-void sl_client__status_json(const sl_query_info *info, sl_bytes *out);
-void sl_client__cluster_json(const sl_clients *c, sl_bytes *out);
+sl_cmsg_error sl_rclient__error(const sl_error *err); /* NULL: none */
+sl_cmsg_query sl_rclient__query(const sl_query_info *info);
+void sl_rclient__status_json(const sl_query_info *info, sl_bytes *out);
+void sl_rclient__cluster_json(const sl_clients *c, sl_bytes *out);
 
 #endif /* SL_DRIVER_CLIENT_PRIVATE_H */

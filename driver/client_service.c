@@ -13,7 +13,7 @@
 
 #define LOOK_EVERY_US 1000000
 
-void sl_client__send(sl_rclient *r, const sl_cmsg *m)
+void sl_rclient__send(sl_rclient *r, const sl_cmsg *m)
 {
     sl_bytes frame = { 0 };
     sl_error err;
@@ -33,7 +33,7 @@ static sl_rclient *find_client(const sl_clients *c, const char *address)
     return NULL;
 }
 
-sl_rclient *sl_client__of_owner(const sl_clients *c, uint64_t owner)
+sl_rclient *sl_rclient__of_owner(const sl_clients *c, uint64_t owner)
 {
     for (sl_rclient *r = c->first; r != NULL; r = r->next)
         if (!r->is_gone && r->number == owner)
@@ -60,7 +60,7 @@ static void send_rows(sl_rclient *r)
         sl_bytes_clear(&bytes);
         sl_chunk_write(r->chunks[r->sent], &bytes);
         m.u.chunk = (sl_cmsg_chunk){ r->rows_of, r->sent, sl_bytes_span(&bytes) };
-        sl_client__send(r, &m);
+        sl_rclient__send(r, &m);
         sl_chunk_unref(r->chunks[r->sent]);
         r->chunks[r->sent++] = NULL;
     }
@@ -104,7 +104,7 @@ static void on_answer(void *user, const sl_answer *a)
         sl_session_remember(r->session, r->statement_text);
     m.u.answer = (sl_cmsg_answer){ .id = id,
                                    .kind = (uint32_t)a->kind,
-                                   .error = sl_client__error(a->error),
+                                   .error = sl_rclient__error(a->error),
                                    .text = a->text,
                                    .note = a->note,
                                    .zone = sl_options_text(sl_session_options(r->session),
@@ -115,7 +115,7 @@ static void on_answer(void *user, const sl_answer *a)
         m.u.answer.chunk_count = a->chunk_count;
         keep_rows(r, id, a);
     }
-    sl_client__send(r, &m);
+    sl_rclient__send(r, &m);
     sl_bytes_deinit(&schema);
     send_rows(r);
 }
@@ -134,8 +134,8 @@ static void fail_request(sl_rclient *r, uint64_t id, const sl_error *err)
     sl_cmsg m = { .kind = SL_CMSG_ANSWER };
     m.u.answer = (sl_cmsg_answer){ .id = id,
                                    .kind = SL_ANSWER_ERROR,
-                                   .error = sl_client__error(err) };
-    sl_client__send(r, &m);
+                                   .error = sl_rclient__error(err) };
+    sl_rclient__send(r, &m);
 }
 
 static void execute(sl_rclient *r, const sl_cmsg_request *q)
@@ -172,7 +172,7 @@ static void answer_text(sl_rclient *r, uint64_t id, sl_bytes *text)
     sl_cmsg m = { .kind = SL_CMSG_ANSWER };
     m.u.answer =
         (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_TEXT, .text = sl_bytes_cstr(text) };
-    sl_client__send(r, &m);
+    sl_rclient__send(r, &m);
     sl_bytes_deinit(text);
 }
 
@@ -180,7 +180,7 @@ static void answer_none(sl_rclient *r, uint64_t id)
 {
     sl_cmsg m = { .kind = SL_CMSG_ANSWER };
     m.u.answer = (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_NONE };
-    sl_client__send(r, &m);
+    sl_rclient__send(r, &m);
 }
 
 /* False: answered that there is no such query. */
@@ -237,9 +237,9 @@ static void list_queries(sl_rclient *r, const sl_cmsg_request *q)
         sl_query_info info;
         sl_driver_query_info(d, i, &info);
         if (q->flag || info.owner == r->number)
-            queries[m.u.answer.query_count++] = sl_client__query(&info);
+            queries[m.u.answer.query_count++] = sl_rclient__query(&info);
     }
-    sl_client__send(r, &m);
+    sl_rclient__send(r, &m);
     sl_free(queries);
 }
 
@@ -251,7 +251,7 @@ static void say_status(sl_rclient *r, const sl_cmsg_request *q)
     if (!find_query(r, q, &i))
         return;
     sl_driver_query_info(r->clients->driver, i, &info);
-    sl_client__status_json(&info, &text);
+    sl_rclient__status_json(&info, &text);
     answer_text(r, q->id, &text);
 }
 
@@ -275,7 +275,7 @@ static void say_progress(sl_rclient *r, const sl_cmsg_request *q)
 static void say_cluster(sl_rclient *r, const sl_cmsg_request *q)
 {
     sl_bytes text = { 0 };
-    sl_client__cluster_json(r->clients, &text);
+    sl_rclient__cluster_json(r->clients, &text);
     answer_text(r, q->id, &text);
 }
 
@@ -347,8 +347,8 @@ static void refuse(sl_clients *c, const char *to, const sl_error *err)
 {
     sl_rclient r = { .clients = c, .address = (char *)(uintptr_t)to };
     sl_cmsg m = { .kind = SL_CMSG_WELCOME };
-    m.u.welcome.error = sl_client__error(err);
-    sl_client__send(&r, &m);
+    m.u.welcome.error = sl_rclient__error(err);
+    sl_rclient__send(&r, &m);
 }
 
 static void look(void *user);
@@ -391,7 +391,7 @@ static void on_hello(sl_clients *c, const char *from, uint64_t incarnation,
     sl_cmsg welcome = { .kind = SL_CMSG_WELCOME };
     welcome.u.welcome =
         (sl_cmsg_welcome){ .session = r->number, .server_version = SL_PRODUCT_VERSION };
-    sl_client__send(r, &welcome);
+    sl_rclient__send(r, &welcome);
     if (c->timer.id == 0)
         c->timer =
             sl_host_timer(c->driver->host, c, r->heard_us + LOOK_EVERY_US, look, c);
@@ -426,7 +426,7 @@ static void go(sl_rclient *r, const char *why)
     log_info("CLIENT-GONE", "%s (session %llu): %s", r->address,
              (unsigned long long)r->number, why);
     r->is_gone = true;
-    sl_client__prints_unshown(r->clients, r->number);
+    sl_rclient__prints_unshown(r->clients, r->number);
     sl_channel_drop_peer(r->clients->driver->channel, r->address);
     if (r->executing != 0)
         sl_session_cancel(r->session); /* on_answer frees */
@@ -486,7 +486,7 @@ void sl_clients_on_frame(sl_clients *c, const char *from, uint64_t incarnation,
     } else if (m.kind == SL_CMSG_CREDIT) {
         on_credit(r, &m.u.credit);
     } else if (m.kind == SL_CMSG_PRINTED) {
-        sl_client__on_printed(r, &m.u.printed);
+        sl_rclient__on_printed(r, &m.u.printed);
     } else if (m.kind == SL_CMSG_BYE) {
         go(r, "it said goodbye");
     } else if (m.kind != SL_CMSG_PING) {
@@ -502,13 +502,15 @@ void sl_clients_on_query_event(sl_clients *c, sl_query_event_kind kind,
     sl_cmsg m = { .kind = SL_CMSG_EVENT };
     m.u.event =
         (sl_cmsg_event){ .kind = (uint32_t)kind,
-                         .query = sl_client__query(query),
+                         .query = sl_rclient__query(query),
                          .progress =
                              kind == SL_EVENT_PROGRESS ? query->last_progress : NULL };
     bool for_all = kind == SL_EVENT_STARTED || kind == SL_EVENT_TERMINATED;
-    for (sl_rclient *r = c->first; r != NULL; r = r->next)
-        if (!r->is_gone && (for_all || r->number == query->owner))
-            sl_client__send(r, &m);
+    for (sl_rclient *r = c->first; r != NULL; r = r->next) {
+        m.u.event.is_own = r->number == query->owner;
+        if (!r->is_gone && (for_all || m.u.event.is_own))
+            sl_rclient__send(r, &m);
+    }
 }
 
 /* ---- life ---- */
@@ -518,7 +520,7 @@ sl_clients *sl_clients_new(sl_driver *d, const sl_options *options)
     sl_clients *c = (sl_clients *)sl_calloc(1, sizeof *c);
     c->driver = d;
     c->options = options != NULL ? sl_options_copy(options) : sl_options_new();
-    sl_client__prints_init(c);
+    sl_rclient__prints_init(c);
     return c;
 }
 
@@ -529,7 +531,7 @@ void sl_clients_free(sl_clients *c)
     sl_host_close_owner(c->driver->host, c);
     while (c->first != NULL)
         free_client(c->first);
-    sl_client__prints_deinit(c);
+    sl_rclient__prints_deinit(c);
     sl_options_free(c->options);
     sl_free(c);
 }

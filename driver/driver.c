@@ -337,10 +337,11 @@ sl_code sl_driver_no_such_query(const sl_driver *d, const char *name, sl_error *
         names[i] = info.name;
     }
     const char *near = sl_text_nearest(name, names, n);
-    sl_code code = sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
-                              "There is no streaming query `%s`%s%s%s", name,
-                              near != NULL ? "; did you mean `" : "",
-                              near != NULL ? near : "", near != NULL ? "`?" : "; SHOW STREAMING QUERIES lists them");
+    sl_code code =
+        sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
+                   "There is no streaming query `%s`%s%s%s", name,
+                   near != NULL ? "; did you mean `" : "", near != NULL ? near : "",
+                   near != NULL ? "`?" : "; SHOW STREAMING QUERIES lists them");
     sl_free(names);
     return code;
 }

@@ -239,6 +239,7 @@ static ProtobufCMessage *event_out(sl_arena *a, const sl_cmsg_event *s)
     m->kind = s->kind;
     m->query = q;
     m->progress = sl_proto__text(s->progress);
+    m->is_own = s->is_own;
     return &m->base;
 }
 
@@ -246,7 +247,7 @@ static void event_in(const ProtobufCMessage *from, sl_arena *a, sl_cmsg *ret)
 {
     const Sl__Pb__ClientEvent *m = (const Sl__Pb__ClientEvent *)from;
     (void)a;
-    ret->u.event = (sl_cmsg_event){ m->kind, query_in(m->query), m->progress };
+    ret->u.event = (sl_cmsg_event){ m->kind, query_in(m->query), m->progress, m->is_own };
 }
 
 static ProtobufCMessage *print_out(sl_arena *a, const sl_cmsg_print *s)

@@ -134,6 +134,7 @@ typedef struct sl_cmsg_event {
     uint32_t kind; /* sl_query_event_kind of driver.h */
     sl_cmsg_query query;
     const char *progress; /* "" none */
+    bool is_own;          /* the receiver's session owns the query */
 } sl_cmsg_event;
 
 typedef struct sl_cmsg_print {

@@ -1,14 +1,11 @@
 /* Clients: open, close, and how their callers reach the loop thread. */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/version.h"
 #include "client/api/client_private.h"
-
 
 const char *sl_client_version(void)
 {
@@ -49,6 +46,17 @@ sl_client_status sl_client__fail(sl_client_error *to, const sl_error *from)
     return status;
 }
 
+sl_error sl_client__error_of(const sl_cmsg_error *m)
+{
+    sl_error e;
+    sl_code code =
+        m->code > 0 && m->code < SL_CODE_COUNT ? (sl_code)m->code : SL_EINTERNAL;
+    (void)sl_fail_as(&e, code, m->condition, m->sqlstate, "%s", m->text);
+    e.line = m->line;
+    e.column = m->column;
+    return e;
+}
+
 static sl_client_status fail_usage(sl_client_error *to, const sl_error *from)
 {
     (void)sl_client__fail(to, from);
@@ -80,76 +88,8 @@ static void *loop_main(void *argument)
 {
     sl_client *c = (sl_client *)argument;
     pthread_setname_np(pthread_self(), "sluice-loop");
-    (void)!sl_host_run_until(sl_local_host(c->cluster), &c->stop_loop);
+    (void)!sl_host_run_until(c->host, &c->stop_loop);
     return NULL;
-}
-
-bool sl_client__on_loop(const sl_client *c)
-{
-    return pthread_equal(pthread_self(), c->loop) != 0;
-}
-
-struct call {
-    sl_client *client;
-    void (*fn)(sl_client *c, void *argument);
-    void *argument;
-    bool done; /* lock */
-};
-
-static void run_call(void *user)
-{
-    struct call *call = (struct call *)user;
-    sl_client *c = call->client;
-    call->fn(c, call->argument);
-    pthread_mutex_lock(&c->lock);
-    call->done = true;
-    pthread_cond_broadcast(&c->wake);
-    pthread_mutex_unlock(&c->lock);
-}
-
-void sl_client__call(sl_client *c, void (*fn)(sl_client *c, void *argument),
-                     void *argument)
-{
-    if (sl_client__on_loop(c)) {
-        fn(c, argument);
-        return;
-    }
-    struct call call = { .client = c, .fn = fn, .argument = argument };
-    sl_host_post(sl_local_host(c->cluster), c, run_call, &call);
-    pthread_mutex_lock(&c->lock);
-    while (!call.done)
-        pthread_cond_wait(&c->wake, &c->lock);
-    pthread_mutex_unlock(&c->lock);
-}
-
-/* ---- console text ---- */
-
-static int print_to_stdout(const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(STDOUT_FILENO, text, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno;
-        text += n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
-
-static sl_code print_console(void *user, const char *text, size_t length, sl_error *err)
-{
-    sl_client *c = (sl_client *)user;
-    if (c->print != NULL)
-        return c->print(c->print_user, text, length) == 0
-                   ? SL_OK
-                   : sl_fail(err, SL_ECANCELLED, "nobody reads the console any more");
-    int reason = print_to_stdout(text, length);
-    if (reason == EPIPE)
-        return sl_fail(err, SL_ECANCELLED, "nobody reads the console any more");
-    return reason == 0 ? SL_OK
-                       : sl_fail_errno(err, reason, "cannot write to the console");
 }
 
 /* ---- open and close ---- */
@@ -175,20 +115,17 @@ static int start_loop(sl_client *c)
     return reason;
 }
 
-static sl_code start_cluster(sl_client *c, uint32_t slots, const sl_options *options,
-                             sl_error *err)
+static sl_code start(sl_client *c, uint32_t slots, sl_error *err)
 {
-    sl_local_config local = { .slots = slots, .print = print_console, .user = c };
+    sl_local_config local = { .slots = slots };
     SL_TRY(sl_local_cluster_new(&local, &c->cluster, err));
-    sl_driver *driver = sl_local_driver(c->cluster);
-    c->session = sl_session_new(driver, options);
-    sl_driver_set_listener(driver, sl_client__on_query_event, c);
+    c->host = sl_local_host(c->cluster);
+    c->network = sl_local_network_in(c->cluster);
+    c->driver_address = sl_strdup(SL_LOCAL_DRIVER_ADDRESS);
+    SL_TRY(sl_client__connect(c, "client", err));
     int reason = start_loop(c);
-    if (reason != 0) {
-        sl_local_cluster_free(c->cluster);
-        return sl_fail_errno(err, reason, "cannot start the client's thread");
-    }
-    return SL_OK;
+    return reason == 0 ? SL_OK
+                       : sl_fail_errno(err, reason, "cannot start the client's thread");
 }
 
 static void init_sync(sl_client *c)
@@ -201,8 +138,12 @@ static void init_sync(sl_client *c)
     pthread_mutex_init(&c->lock, NULL);
 }
 
-static void free_sync(sl_client *c)
+static void free_all(sl_client *c)
 {
+    if (c->host != NULL)
+        sl_client__disconnect(c);
+    sl_local_cluster_free(c->cluster);
+    sl_options_free(c->options);
     pthread_cond_destroy(&c->wake);
     pthread_mutex_destroy(&c->lock);
     sl_free(c);
@@ -229,11 +170,11 @@ sl_client_status sl_client_open(const sl_client_config *config, sl_client **ret_
     sl_client *c = (sl_client *)sl_calloc(1, sizeof *c);
     c->print = config->print;
     c->print_user = config->print_user;
+    c->options = options;
     init_sync(c);
-    code = start_cluster(c, slots, options, &e);
-    sl_options_free(options);
+    code = start(c, slots, &e);
     if (code != SL_OK) {
-        free_sync(c);
+        free_all(c);
         return sl_client__fail(err, &e);
     }
     *ret_client = c;
@@ -249,10 +190,7 @@ void sl_client_close(sl_client *c)
 {
     if (c == NULL)
         return;
-    sl_host_post(sl_local_host(c->cluster), c, stop_loop, c);
+    sl_host_post(c->host, c, stop_loop, c);
     pthread_join(c->loop, NULL);
-    sl_driver_set_listener(sl_local_driver(c->cluster), NULL, NULL);
-    sl_host_close_owner(sl_local_host(c->cluster), c);
-    sl_local_cluster_free(c->cluster);
-    free_sync(c);
+    free_all(c);
 }

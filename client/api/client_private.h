@@ -1,4 +1,17 @@
-/* client_private.h - what the files of the C API share. */
+/* client_private.h - what the files of the C API share.
+ *
+ *   caller's thread                     loop thread                        driver
+ *     sl_client__request() --post-->      REQUEST ------------------------->
+ *     waits for `wake`     <--signal--    <------------- ANSWER, CHUNK*
+ *                                         <------------- EVENT  --> lane "client-events"
+ *                                         <------------- PRINT  --> lane "client-console"
+ *
+ * The driver is behind a channel in any case: for local[N] over the in-process link, on
+ * the same loop thread.  So everything a program sees it sees through the protocol, and
+ * what blocks (listeners, a slow terminal) runs on the client's own lanes.
+ *
+ * Lock: `lock` guards what is marked; everything else belongs to the loop thread or never
+ * changes. */
 
 #ifndef SL_CLIENT_API_CLIENT_PRIVATE_H
 #define SL_CLIENT_API_CLIENT_PRIVATE_H
@@ -6,26 +19,48 @@
 #include <pthread.h>
 
 #include "client/cluster/local.h"
+#include "proto/client_messages.h"
 #include "sluice/sluice.h"
+#include "transport/channel.h"
 
-/*   caller's thread                      loop thread (of the cluster)
- *   sl_client__call(fn) --post-->        fn(): the only one to touch driver and session
- *   waits for `wake`    <--signal--      done
- *
- * Lock: `lock` guards what is marked; everything else belongs to the loop thread or never
- * changes. */
+typedef struct sl_call sl_call;
+typedef struct sl_client_job sl_client_job;
+
 struct sl_client {
-    sl_local_cluster *cluster;
-    sl_session *session;
+    sl_local_cluster *cluster; /* local[N]; NULL: the driver is elsewhere */
+    sl_host *host;             /* the cluster's, or ours */
+    sl_network *network;
     pthread_t loop;
     bool stop_loop; /* loop thread */
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    uint64_t events_seen;        /* lock: of queries; what an await watches */
-    sl_client_listener listener; /* loop thread */
-    void *listener_user;
+
+    /* connection.c; loop thread */
+    sl_channel *channel;
+    char *driver_address;
+    char *directory;
+    uint64_t incarnation, driver_incarnation;
+    sl_options *options;
+    bool is_welcome;
+    sl_error refused; /* by WELCOME */
+    sl_call *calls;
+    uint64_t last_call;
+    sl_timer_ref timer;
+    char **own_queries; /* ids to attach to after a reconnection */
+    uint32_t own_query_count;
+
+    sl_client_job *jobs; /* on the lanes */
+    sl_lane events_lane, console_lane;
     int (*print)(void *user, const char *text, size_t length);
     void *print_user;
+
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    uint64_t ends_seen;          /* lock: of queries; what an await watches */
+    int64_t reconnected_us;      /* lock: 0 never */
+    uint64_t cancels;            /* lock */
+    sl_client_listener listener; /* lock */
+    void *listener_user;
+    bool in_listener; /* lock */
+    pthread_t listener_thread;
 };
 
 struct sl_client_result {
@@ -38,28 +73,59 @@ struct sl_client_result {
     char *text, *note;
 };
 
-/* Run fn(c, argument) on the loop thread and wait until it is done; at once if this is
- * the loop thread. */
-void sl_client__call(sl_client *c, void (*fn)(sl_client *c, void *argument),
-                     void *argument);
-bool sl_client__on_loop(const sl_client *c);
+/* Queries as sl_client_queries() gives them out: strings are in the arena. */
+typedef struct sl_query_list {
+    sl_arena *arena;
+    uint32_t count;
+    sl_client_query items[];
+} sl_query_list;
 
+/* What came back for a request; each is the caller's. */
+typedef struct sl_reply {
+    sl_client_result *result;
+    sl_query_list *queries; /* never NULL after SL_REQUEST_QUERIES */
+} sl_reply;
+
+/* ---- connection.c ---- */
+SL_CHECKED sl_code sl_client__connect(sl_client *c, const char *address, sl_error *err);
+void sl_client__disconnect(sl_client *c); /* the loop has ended */
+/* Send a request and wait for its answer; the request's texts are borrowed meanwhile. Not
+ * on the loop thread. */
+void sl_client__send(sl_client *c, const sl_cmsg *m);
+SL_CHECKED sl_code sl_client__request(sl_client *c, const sl_cmsg_request *request,
+                                      sl_reply *ret, sl_error *err);
+
+/* ---- events.c: what the driver says unasked ---- */
+void sl_client__on_event(sl_client *c, const sl_cmsg_event *m);
+void sl_client__on_print(sl_client *c, const sl_cmsg_print *m);
+void sl_client__drop_jobs(sl_client *c);   /* nothing runs on the lanes any more */
+bool sl_client__in_listener(sl_client *c); /* is this thread in the listener? */
+
+/* ---- queries.c ---- */
+sl_client_query sl_client__query_of(const sl_cmsg_query *m); /* borrows */
+sl_query_list *sl_client__query_list(const sl_cmsg_query *queries, uint32_t count);
+/* Wait until the query of this id or name (NULL: all of this client) has ended.
+ * SL_ECANCELLED if is_statement and sl_client_cancel() was called meanwhile. */
+SL_CHECKED sl_code sl_client__await(sl_client *c, const char *name, int64_t timeout_ms,
+                                    bool is_statement, bool *ret_ended,
+                                    sl_client_error *ret_cause, sl_error *err);
+
+/* ---- client.c ---- */
 /* Fill *to (if given) from an internal error and return its status. */
 sl_client_status sl_client__fail(sl_client_error *to, const sl_error *from);
 sl_client_status sl_client__status_of(sl_code code);
-
-/* A copy of an answer that holds the chunks; answer->kind is not ERROR. */
-sl_client_result *sl_client__result_new(const sl_answer *answer,
-                                        const sl_time_zone *zone);
-
+sl_error sl_client__error_of(const sl_cmsg_error *m);
 /* The text as a malloc'd string; b becomes empty. */
 char *sl_client__take_text(sl_bytes *b);
 
-/* queries.c: the driver's listener of a client. */
-void sl_client__on_query_event(void *user, sl_query_event_kind kind,
-                               const sl_query_info *query);
+/* ---- result.c ---- */
+/* From an answer that is no error; its chunks come later, chunk_count of them. */
+SL_CHECKED sl_code sl_client__result_new(const sl_cmsg_answer *answer,
+                                         sl_client_result **ret, sl_error *err);
+SL_CHECKED sl_code sl_client__result_add(sl_client_result *r, const sl_cmsg_chunk *chunk,
+                                         sl_error *err);
 
-/* arrow.c: a stream of its own over chunks (shared) and schema (copied). */
+/* ---- arrow.c: a stream of its own over chunks (shared) and schema (copied) ---- */
 void sl_client__arrow_stream(const sl_schema *schema, sl_chunk *const *chunks,
                              uint32_t chunk_count, const sl_time_zone *zone,
                              struct ArrowArrayStream *ret);

@@ -7,26 +7,44 @@
 #include "engine/columnar/show.h"
 #include "engine/sql/parse.h"
 
-sl_client_result *sl_client__result_new(const sl_answer *answer, const sl_time_zone *zone)
+sl_code sl_client__result_new(const sl_cmsg_answer *answer, sl_client_result **ret,
+                              sl_error *err)
 {
     sl_client_result *r = (sl_client_result *)sl_calloc(1, sizeof *r);
-    r->zone = zone;
-    if (answer->note != NULL)
+    r->zone = sl_time_zone_utc();
+    if (answer->note != NULL && *answer->note != '\0')
         r->note = sl_strdup(answer->note);
     if (answer->kind == SL_ANSWER_TEXT) {
         r->kind = SL_CLIENT_TEXT;
         r->text = sl_strdup(answer->text);
     } else if (answer->kind == SL_ANSWER_ROWS) {
+        sl_reader in = sl_reader_of(answer->schema);
+        sl_schema *schema;
         r->kind = SL_CLIENT_ROWS;
         r->arena = sl_arena_new();
-        r->schema = sl_schema_copy(answer->schema, r->arena);
+        sl_code code = sl_schema_read(&in, r->arena, &schema, err);
+        if (code == SL_OK)
+            code = sl_time_zone_find(answer->zone, &r->zone, err);
+        if (code != SL_OK) {
+            sl_client_result_free(r);
+            return code;
+        }
+        r->schema = schema;
         r->chunks =
             (sl_chunk **)sl_calloc(answer->chunk_count + (size_t)1, sizeof *r->chunks);
         r->chunk_count = answer->chunk_count;
-        for (uint32_t i = 0; i < r->chunk_count; i++)
-            r->chunks[i] = sl_chunk_ref(answer->chunks[i]);
     }
-    return r;
+    *ret = r;
+    return SL_OK;
+}
+
+sl_code sl_client__result_add(sl_client_result *r, const sl_cmsg_chunk *chunk,
+                              sl_error *err)
+{
+    if (chunk->index >= r->chunk_count || r->chunks[chunk->index] != NULL)
+        return sl_fail(err, SL_ECORRUPT, "rows %u of %u came twice or uncalled for",
+                       chunk->index, r->chunk_count);
+    return sl_chunk_read(chunk->chunk, r->schema, NULL, &r->chunks[chunk->index], err);
 }
 
 void sl_client_result_free(sl_client_result *r)

@@ -58,6 +58,16 @@ void sl_local_register_options(void)
     pthread_once(&once, sl_driver_register_options);
 }
 
+/* The client of a local cluster lives as long as it does: a query whose console it does
+ * not show any more has nobody to write for. */
+static sl_code print_nowhere(void *user, const char *text, size_t length, sl_error *err)
+{
+    (void)user;
+    (void)text;
+    (void)length;
+    return sl_fail(err, SL_ECANCELLED, "nobody reads the console any more");
+}
+
 static sl_code start(sl_local_cluster *c, const sl_local_config *config, sl_error *err)
 {
     char temp[320], work[320];
@@ -67,14 +77,13 @@ static sl_code start(sl_local_cluster *c, const sl_local_config *config, sl_erro
              (unsigned long long)(sl_host_rand64(c->host) & 0xffffffff));
     snprintf(temp, sizeof temp, "%s/checkpoints", c->directory);
     snprintf(work, sizeof work, "%s/state", c->directory);
-    sl_driver_config driver = { .address = "driver",
+    sl_driver_config driver = { .address = SL_LOCAL_DRIVER_ADDRESS,
                                 .kv = &c->kv,
                                 .temp_dir = temp,
                                 .memory = c->memory,
-                                .print = config->print,
-                                .user = config->user };
+                                .print = print_nowhere };
     sl_worker_config worker = { .address = "w1",
-                                .driver_address = "driver",
+                                .driver_address = SL_LOCAL_DRIVER_ADDRESS,
                                 .slots = config->slots,
                                 .memory_bytes = INT64_MAX,
                                 .kv = &c->kv,
@@ -121,6 +130,11 @@ void sl_local_cluster_free(sl_local_cluster *c)
 sl_host *sl_local_host(sl_local_cluster *c)
 {
     return c->host;
+}
+
+sl_network *sl_local_network_in(sl_local_cluster *c)
+{
+    return sl_local_network_of(c->network);
 }
 
 sl_driver *sl_local_driver(sl_local_cluster *c)

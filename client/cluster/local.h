@@ -14,11 +14,10 @@
 
 typedef struct sl_local_cluster sl_local_cluster;
 
+#define SL_LOCAL_DRIVER_ADDRESS "driver"
+
 typedef struct sl_local_config {
     uint32_t slots;
-    sl_code (*print)(void *user, const char *text, size_t length,
-                     sl_error *err); /* console text */
-    void *user;
 } sl_local_config;
 
 /* "local" = 1 slot, "local[4]", "local[*]" = one per processor. SL_EINVAL otherwise. */
@@ -33,6 +32,7 @@ SL_CHECKED sl_code sl_local_cluster_new(const sl_local_config *config,
                                         sl_local_cluster **ret, sl_error *err);
 void sl_local_cluster_free(sl_local_cluster *c); /* NULL is fine */
 sl_host *sl_local_host(sl_local_cluster *c);
+sl_network *sl_local_network_in(sl_local_cluster *c); /* clients open their port here */
 sl_driver *sl_local_driver(sl_local_cluster *c);
 int64_t sl_local_memory_peak(
     const sl_local_cluster *c); /* bytes charged by the worker, at most */

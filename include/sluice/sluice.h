@@ -243,6 +243,11 @@ SL_API sl_client_status sl_client_stop(sl_client *c, const char *name, bool aban
 /* All queries of the client in order of their start, ended ones too. */
 SL_API sl_client_status sl_client_queries(sl_client *c, sl_client_query **ret_queries,
                                           uint32_t *ret_count, sl_client_error *err);
+/* The same of every client of the cluster. */
+SL_API sl_client_status sl_client_cluster_queries(sl_client *c,
+                                                  sl_client_query **ret_queries,
+                                                  uint32_t *ret_count,
+                                                  sl_client_error *err);
 SL_API void sl_client_queries_free(sl_client_query *queries);
 SL_API uint32_t sl_client_active_count(sl_client *c);
 
@@ -253,6 +258,14 @@ SL_API sl_client_status sl_client_query_status(sl_client *c, const char *name,
  * StreamingQueryProgress. Free likewise. */
 SL_API sl_client_status sl_client_query_progress(sl_client *c, const char *name,
                                                  uint32_t max, char **ret_json,
+                                                 sl_client_error *err);
+
+/* Show the console text of a query that another client started, from now on. */
+SL_API sl_client_status sl_client_attach(sl_client *c, const char *name,
+                                         sl_client_error *err);
+
+/* Driver, workers and queries as JSON (docs/cluster.md). Free likewise. */
+SL_API sl_client_status sl_client_cluster_status(sl_client *c, char **ret_json,
                                                  sl_client_error *err);
 
 typedef enum sl_client_event {

@@ -54,7 +54,7 @@ static void sample(sl_cmsg_kind kind, sl_cmsg *m)
         m->u.credit = (sl_cmsg_credit){ 1, 2 };
         break;
     case SL_CMSG_EVENT:
-        m->u.event = (sl_cmsg_event){ 1, query, "{}" };
+        m->u.event = (sl_cmsg_event){ 1, query, "{}", true };
         break;
     case SL_CMSG_PRINT:
         m->u.print = (sl_cmsg_print){ 9, sl_span_of("a\0b", 3) };
