@@ -30,7 +30,8 @@ typedef struct sl_sink_env {
     const sl_time_zone *zone;
     const char *query_name; /* NULL if none */
     const sl_schema *schema;
-    /* Console text goes here, in order; may block; SL_EIO when the reader is gone. */
+    /* Console text goes here, in order; may block; SL_ECANCELLED when the reader is gone.
+     */
     sl_code (*print)(void *user, const char *text, size_t length, sl_error *err);
     void *user;
     struct sl_memory_tables *memory;

@@ -38,7 +38,7 @@ typedef struct sl_driver_config {
     /* The registry of queries, and checkpoints of queries without a location, are here: a
      * driver that comes back resumes its queries. NULL: nothing outlives the process. */
     const char *directory;
-    /* Console text, on a lane; may block; SL_EIO when nobody reads any more. */
+    /* Console text, on a lane; may block; SL_ECANCELLED when nobody reads any more. */
     sl_code (*print)(void *user, const char *text, size_t length, sl_error *err);
     void *user;
 } sl_driver_config;

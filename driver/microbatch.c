@@ -154,20 +154,43 @@ static void plan_run(sl_job *job)
     s->job_code = plan_batch(s, &s->job_error);
 }
 
+static int64_t back_off_us(const sl_stream *s)
+{
+    int64_t delay = sl_options_int(s->options, "sluice.streaming.retryDelay");
+    for (uint32_t i = 1; i < s->tries && i < 8; i++)
+        delay *= 2;
+    return delay;
+}
+
+/* The failure that may pass did not. */
+static void fail_after_tries(sl_stream *s, const sl_error *err)
+{
+    sl_error all = *err;
+    snprintf(all.text, sizeof all.text,
+             "%.*s (tried %u times; sluice.streaming.attempts allows more)",
+             (int)(sizeof all.text - 80), err->text, s->tries);
+    sl_stream__fail(s, &all);
+}
+
+static void reopen(void *user);
+
 /* The journal's or sources' state is unknown after a failure: open everything again, as
  * after a crash.  Recovery decides what stands. */
 static void after_reopen(sl_stream *s)
 {
+    sl_host *h = host_of(s);
     uint32_t max = (uint32_t)sl_options_int(s->options, "sluice.streaming.attempts");
     if (s->job_code == SL_OK) {
         sl_stream__move(s, SL_QUERY_STARTING);
         s->nothing_to_do = false;
         sl_stream__wait(s);
-    } else if (sl_code_kind(s->job_code) == SL_KIND_RETRY && s->tries < max) {
-        s->tries++;
-        sl_stream__job(s, "open-query", sl_stream__open_run, after_reopen);
-    } else {
+    } else if (sl_code_kind(s->job_code) != SL_KIND_RETRY) {
         sl_stream__fail(s, &s->job_error);
+    } else if (++s->tries >= max) {
+        fail_after_tries(s, &s->job_error);
+    } else {
+        s->timer =
+            sl_host_timer(h, s->driver, sl_host_mono_us(h) + back_off_us(s), reopen, s);
     }
 }
 
@@ -179,15 +202,8 @@ static void reopen(void *user)
     sl_stream__job(s, "open-query", sl_stream__open_run, after_reopen);
 }
 
-static int64_t back_off_us(const sl_stream *s)
-{
-    int64_t delay = sl_options_int(s->options, "sluice.streaming.retryDelay");
-    for (uint32_t i = 1; i < s->tries && i < 8; i++)
-        delay *= 2;
-    return delay;
-}
-
-/* True: try again after a pause. False: the query has failed. */
+/* True: try again after a pause. False: the query has failed. Tries are counted from the
+ * last commit on, whatever step of the batch failed. */
 static bool may_retry(sl_stream *s, const sl_error *err)
 {
     uint32_t max = (uint32_t)sl_options_int(s->options, "sluice.streaming.attempts");
@@ -196,8 +212,12 @@ static bool may_retry(sl_stream *s, const sl_error *err)
             s); /* the reader of the console has gone: nobody to write for */
         return false;
     }
-    if (sl_code_kind(err->code) != SL_KIND_RETRY || ++s->tries >= max) {
+    if (sl_code_kind(err->code) != SL_KIND_RETRY) {
         sl_stream__fail(s, err);
+        return false;
+    }
+    if (++s->tries >= max) {
+        fail_after_tries(s, err);
         return false;
     }
     log_warn("BATCH-RETRY", "query %s batch %lld, try %u: %s", s->name,
@@ -223,12 +243,12 @@ static void after_plan(sl_stream *s)
     }
     s->data_available = s->planned_has_data;
     if (s->nothing_to_do) {
+        s->tries = 0;
         sl_stream__report_idle(s);
         sl_stream__wait(s);
         return;
     }
     s->attempt = 0;
-    s->tries = 0;
     run_attempt(s);
 }
 
@@ -253,7 +273,6 @@ void sl_stream__begin_batch(sl_stream *s)
     if (s->has_pending) {
         s->has_pending = false;
         s->attempt = 0;
-        s->tries = 0;
         run_attempt(s);
         return;
     }

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "checkpoint/lock.h"
 #include "driver/stream_private.h"
 
@@ -123,6 +124,13 @@ static sl_code open_source(sl_stream *s, uint32_t i, sl_error *err)
     SL_TRY(
         class->describe(&env, &p->options, p->schema, true, s->batch_arena, &caps, err));
     s->source_is_replayable[i] = caps.replayable;
+    if (s->trigger == SL_TRIGGER_AVAILABLE_NOW && !caps.available_now) {
+        log_warn("TRIGGER-FALLBACK",
+                 "query %s: source %s does not support AVAILABLE NOW: falling back to a "
+                 "single batch",
+                 s->name, p->connector); /* spark:T14 */
+        s->trigger = SL_TRIGGER_ONCE;
+    }
     SL_TRY(class->open(&env, &p->options, p->schema, true, &s->sources[i], err));
     snprintf(id, sizeof id, "%u", i);
     struct seen_walk walk = { s->sources[i], SL_OK, err };
@@ -192,7 +200,7 @@ static sl_code restore_commit(sl_stream *s, sl_arena *arena, sl_error *err)
         return sl_fail_as(
             err, SL_EINCOMPATIBLE, "UNSUPPORTED_RECOVERY", "0A000",
             "This query does not support recovering from checkpoint location. "
-            "Delete %s/offsets to start over.",
+            "Delete %s to start over.",
             s->checkpoint);
     return SL_OK;
 }
