@@ -1,7 +1,7 @@
 /* Promises of driver/microbatch.c and stream_open.c: any one failing file operation of a
  * query's life changes nothing in what comes out; retries and their limits; kills between
  * the steps. */
-#include "node.h"
+#include "tests/unit/driver/node.h"
 
 #define QUERY                                                                            \
     "CREATE STREAMING QUERY q OUTPUT MODE append TRIGGER AVAILABLE NOW "                 \

@@ -1,5 +1,5 @@
 /* Promises of driver/progress.c: reports and status as spark.md 5.1 and 5.2 have them. */
-#include "node.h"
+#include "tests/unit/driver/node.h"
 
 #include "checkpoint/inspect.h"
 

@@ -1,5 +1,5 @@
 /* Promises of sessions: what each statement answers, and what it says when it cannot. */
-#include "node.h"
+#include "tests/unit/driver/node.h"
 
 static int set_up(void **state)
 {

@@ -1,6 +1,6 @@
 /* Promises of triggers (spark.md 2.1-2.4, 2.7) in virtual time. The clock starts at
  * 2020-01-01T00:00:00Z, a multiple of every interval used here. */
-#include "node.h"
+#include "tests/unit/driver/node.h"
 
 #define ROW(second) "{\"id\":\"a\",\"ts\":\"2020-01-01T00:00:" second "\"}\n"
 
