@@ -38,7 +38,17 @@ static inline void put_view(const sl_json__scan *s, sl_json__column *c, uint32_t
     sl_string_view *to = (sl_string_view *)(void *)c->values + row;
     if (length > SL_STRING_INLINE_MAX && c->shared != s->store->block)
         share_block(c, s->store->block);
-    *to = sl_string_view_padded(p, length);
+    sl_string_view_put(to, p, length);
+}
+
+/* The number that the first `count` (1..8) bytes of t are, each a digit's value: moved to
+ * the end of the word, then pairs, fours and eights are joined. */
+static inline uint64_t join_digits(uint64_t t, uint32_t count)
+{
+    t <<= 64 - 8 * count;
+    t = (t * 10 + (t >> 8)) & UINT64_C(0x00ff00ff00ff00ff);
+    t = (t * 100 + (t >> 16)) & UINT64_C(0x0000ffff0000ffff);
+    return (uint32_t)(t * 10000 + (t >> 32));
 }
 
 /* An integer of up to 18 digits; returns its end, NULL if it needs a closer look. */
@@ -47,13 +57,24 @@ static inline const char *scan_integer(const char *p, int64_t *ret)
     bool negative = *p == '-';
     p += negative;
     const char *digits = p;
-    uint64_t v = 0; /* a 19th digit may pass INT64_MAX */
-    while ((unsigned char)(*p - '0') <= 9 && p - digits < 19)
-        v = v * 10 + (uint64_t)(*p++ - '0');
-    if (p == digits || p - digits > 18 || (*digits == '0' && p - digits > 1) ||
-        *p == '.' || (*p | 0x20) == 'e')
+    uint64_t t = load64(p) ^ UINT64_C(0x3030303030303030);
+    uint64_t others =
+        ((t + UINT64_C(0x7676767676767676)) | t) & UINT64_C(0x8080808080808080);
+    int64_t v = 0;
+    if (others != 0) { /* fewer than eight: no loop whose end is not foreseen */
+        uint32_t count = (uint32_t)__builtin_ctzll(others) / 8;
+        if (count == 0)
+            return NULL;
+        v = (int64_t)join_digits(t, count);
+        p += count;
+    } else {
+        while ((unsigned char)(*p - '0') <= 9 && p - digits < 19)
+            v = v * 10 + (*p++ - '0');
+    }
+    if (p - digits > 18 || (*digits == '0' && p - digits > 1) || *p == '.' ||
+        (*p | 0x20) == 'e')
         return NULL;
-    *ret = negative ? -(int64_t)v : (int64_t)v;
+    *ret = negative ? -v : v;
     return p;
 }
 

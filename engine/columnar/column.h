@@ -58,34 +58,43 @@ static inline sl_string_view sl_string_view_make(const char *data, uint32_t leng
     return v;
 }
 
-/* The same without a branch on a short length; 12 bytes must be readable at data. */
-static inline sl_string_view sl_string_view_padded(const char *data, uint32_t length)
+/* The same view into *to, for data with 12 readable bytes: as two words, without a branch
+ * on a short length. (Whoever makes a view of smaller pieces and copies it waits for
+ * them.) */
+static inline void sl_string_view_put(sl_string_view *to, const char *data,
+                                      uint32_t length)
 {
-    static const uint64_t low_mask[SL_STRING_INLINE_MAX + 1] = {
-        0,          0xff,         0xffff,         0xffffff,
-        0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
-        UINT64_MAX, UINT64_MAX,   UINT64_MAX,     UINT64_MAX,
-        UINT64_MAX
+    static const uint32_t first_mask[SL_STRING_INLINE_MAX + 1] = {
+        0,          0xff,       0xffff,     0xffffff,   UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
+        UINT32_MAX, UINT32_MAX, UINT32_MAX
     };
-    static const uint32_t high_mask[SL_STRING_INLINE_MAX + 1] = {
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xffff, 0xffffff, UINT32_MAX
-    };
-    sl_string_view v = { .length = length };
+    static const uint64_t rest_mask[SL_STRING_INLINE_MAX + 1] = { 0,
+                                                                  0,
+                                                                  0,
+                                                                  0,
+                                                                  0,
+                                                                  0xff,
+                                                                  0xffff,
+                                                                  0xffffff,
+                                                                  0xffffffff,
+                                                                  0xffffffffff,
+                                                                  0xffffffffffff,
+                                                                  0xffffffffffffff,
+                                                                  UINT64_MAX };
+    uint32_t first;
+    uint64_t rest = (uint64_t)(uintptr_t)data;
+    memcpy(&first, data, 4);
     if (length <= SL_STRING_INLINE_MAX) {
-        uint64_t low;
-        uint32_t high;
-        memcpy(&low, data, 8);
-        memcpy(&high, data + 8, 4);
-        low &= low_mask[length];
-        high &= high_mask[length];
-        memcpy(v.u.inlined, &low, 8);
-        memcpy(v.u.inlined + 8, &high, 4);
-    } else {
-        memcpy(v.u.ref.prefix, data, 4);
-        v.u.ref.data = data;
+        memcpy(&rest, data + 4, 8);
+        first &= first_mask[length];
+        rest &= rest_mask[length];
     }
-    return v;
+    uint64_t words[2] = { length | (uint64_t)first << 32, rest };
+    memcpy(to, words, sizeof *to);
 }
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "length and prefix share a word");
 
 bool sl_string_equal(const sl_string_view *a, const sl_string_view *b);
 int sl_string_compare(const sl_string_view *a,

@@ -145,6 +145,36 @@ static void next__gives_null_to_what_does_not_fit_an_integer(void **state)
     assert_int_equal(c.stats.malformed_rows, 4);
 }
 
+/* Numbers of up to seven digits are joined in one word by the scanner, longer ones looped
+ * over; the first line teaches the layout. */
+static void next__reads_integers_of_every_length(void **state)
+{
+    (void)state;
+    static const char digits[] = "9081726354435261708";
+    json_case c = json_case_of("a BIGINT, b BIGINT");
+    sl_bytes text = { 0 }, rows = { 0 };
+    for (int length = 1; length < (int)sizeof digits; length++)
+        for (int start = 0; start + length < (int)sizeof digits; start++) {
+            const char *sign = (length + start) % 2 != 0 ? "-" : "";
+            const char *from = digits + start;
+            if (*from == '0')
+                continue; /* malformed */
+            sl_bytes_printf(&text, "{\"a\":%s%.*s,\"b\":%.*s}\n", sign, length, from,
+                            length, from);
+            sl_bytes_printf(&rows, "%s%.*s|%.*s\n", sign, length, from, length, from);
+        }
+    assert_rows(&c, sl_bytes_cstr(&text), sl_bytes_cstr(&rows));
+    assert_int_equal(c.stats.malformed_rows, 0);
+    sl_bytes_deinit(&text);
+    sl_bytes_deinit(&rows);
+    assert_rows(
+        &c,
+        "{\"a\":1,\"b\":2}\n{\"a\":01,\"b\":2}\n{\"a\":,\"b\":2}\n{\"a\":-,\"b\":2}\n"
+        "{\"a\":1x,\"b\":2}\n{\"a\":0,\"b\":-0}\n",
+        "1|2\nnull|null\nnull|null\nnull|null\nnull|null\n0|0\n");
+    assert_int_equal(c.stats.malformed_rows, 4);
+}
+
 static void next__reads_doubles_of_every_shape(void **state)
 {
     (void)state;
@@ -653,6 +683,7 @@ int main(void)
         cmocka_unit_test(open__refuses_a_corrupt_column_that_is_not_a_string),
         cmocka_unit_test(next__finds_fields_by_exact_name_in_any_order),
         cmocka_unit_test(next__gives_null_to_what_does_not_fit_an_integer),
+        cmocka_unit_test(next__reads_integers_of_every_length),
         cmocka_unit_test(next__reads_doubles_of_every_shape),
         cmocka_unit_test(next__refuses_numbers_json_does_not_have),
         cmocka_unit_test(next__keeps_the_text_of_what_is_no_string_in_a_string_column),
