@@ -1,5 +1,6 @@
 #include "base/alloc.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -77,4 +78,12 @@ void *sl_try_aligned_alloc(size_t alignment, size_t size_bytes)
 void sl_alloc_fail_after(uint64_t nth)
 {
     atomic_store(&calls_until_failure, nth);
+}
+
+void sl_alloc_configure(void)
+{
+#ifdef M_TRIM_THRESHOLD
+    (void)mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
+#endif
 }

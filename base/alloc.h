@@ -19,6 +19,10 @@ void sl_free(void *p);
 void *sl_try_alloc(size_t size_bytes);
 void *sl_try_aligned_alloc(size_t alignment, size_t size_bytes); /* free with sl_free */
 
+/* Called once, when a process starts: keep some freed memory for the next batch rather
+ * than give it to the system and have fresh pages cleared again. */
+void sl_alloc_configure(void);
+
 /* Tests: the nth sl_try_* call from now (1 = next) fails once; 0 turns it off. */
 void sl_alloc_fail_after(uint64_t nth);
 

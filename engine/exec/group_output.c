@@ -3,9 +3,9 @@
 void sl_exec__groups_init(sl_exec__groups *g, uint32_t chunk_rows, sl_budget *budget)
 {
     *g = (sl_exec__groups){ .budget = budget, .chunk_rows = chunk_rows };
-    g->slots = sl_calloc(chunk_rows, sizeof *g->slots);
-    g->keys = sl_calloc(chunk_rows, sizeof *g->keys);
-    g->ids = sl_calloc(chunk_rows, sizeof *g->ids);
+    g->slots = sl_alloc(chunk_rows * sizeof *g->slots);
+    g->keys = sl_alloc(chunk_rows * sizeof *g->keys);
+    g->ids = sl_alloc(chunk_rows * sizeof *g->ids);
 }
 
 void sl_exec__groups_deinit(sl_exec__groups *g)

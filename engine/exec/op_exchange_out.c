@@ -35,7 +35,7 @@ static sl_code open_exchange_out(sl_op *op, sl_error *err)
                        r->stage);
     x->pieces = sl_calloc(x->target_count, sizeof *x->pieces);
     x->end = sl_calloc(x->target_count + 1, sizeof *x->end);
-    x->order = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *x->order);
+    x->order = sl_alloc(SL_CHUNK_ROWS_MAX * sizeof *x->order);
     return SL_OK;
 }
 

@@ -22,8 +22,8 @@ static sl_code open_final_agg(sl_op *op, sl_error *err)
     a->buffer_count =
         sl_exec__buffer_count(op->plan->u.agg.aggs, op->plan->u.agg.agg_count);
     a->blobs.budget = r->budget;
-    a->ids = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *a->ids);
-    a->slots = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *a->slots);
+    a->ids = sl_alloc(SL_CHUNK_ROWS_MAX * sizeof *a->ids);
+    a->slots = sl_alloc(SL_CHUNK_ROWS_MAX * sizeof *a->slots);
     sl_exec__groups_init(&a->groups, r->chunk_rows, r->budget);
     return sl_hash_table_new(op->plan->u.agg.slot_width, r->budget, &a->table, err);
 }

@@ -11,9 +11,12 @@
 
 #include "engine/exec/operator_private.h"
 
-enum {
-    JUDGE_ROWS = 65536, /* rows seen before judging whether grouping pays */
-};
+/* Grouping does not pay if, after so many rows, more than so many in a hundred began a
+ * group. Few repeats in few rows already say that the groups are very many. */
+static const struct {
+    uint32_t rows, percent;
+} judgements[] = { { 16384, 98 }, { 65536, 90 } };
+enum { JUDGEMENTS = sizeof judgements / sizeof *judgements };
 
 typedef struct partial_agg {
     sl_op op;
@@ -28,7 +31,8 @@ typedef struct partial_agg {
     uint8_t **slots;
 
     uint32_t groups_max; /* flush at so many */
-    bool judged, pays_not;
+    uint32_t judged;     /* judgements made */
+    bool pays_not;
     bool passing;       /* grouping does not pay: ids are rows of the chunk at hand */
     uint8_t *row_slots; /* then, a slot for each */
     size_t row_slots_capacity;
@@ -76,9 +80,9 @@ static sl_code open_partial_agg(sl_op *op, sl_error *err)
                           ? sl_exchange_target_count(r->out)
                           : 1;
     a->target_end = sl_calloc(a->target_count + 1, sizeof *a->target_end);
-    a->ids = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *a->ids);
-    a->slots = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *a->slots);
-    a->spans = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *a->spans);
+    a->ids = sl_alloc(SL_CHUNK_ROWS_MAX * sizeof *a->ids);
+    a->slots = sl_alloc(SL_CHUNK_ROWS_MAX * sizeof *a->slots);
+    a->spans = sl_alloc(SL_CHUNK_ROWS_MAX * sizeof *a->spans);
     SL_TRY(sl_hash_table_new(op->plan->u.agg.slot_width, r->budget, &a->table, err));
     return open_values(a, err);
 }
@@ -164,15 +168,16 @@ static sl_code absorb(partial_agg *a, const sl_chunk *in, sl_error *err)
     return SL_OK;
 }
 
-/* After enough rows, once: does the table hold fewer groups than rows came? Only between
- * flushes, when the table is empty, can rows begin to pass by it. */
+/* Does the table hold fewer groups than rows came? If not, it leaves, and then rows pass.
+ */
 static void judge(partial_agg *a)
 {
-    if (a->judged || a->rows_seen < JUDGE_ROWS || a->op.plan->u.agg.key_count == 0)
+    if (a->judged == JUDGEMENTS || a->rows_seen < judgements[a->judged].rows ||
+        a->op.plan->u.agg.key_count == 0)
         return;
     uint64_t groups = a->groups_flushed + sl_hash_table_count(a->table);
-    a->judged = true;
-    a->pays_not = groups * 10 > a->rows_seen * 9;
+    a->pays_not |= groups * 100 > a->rows_seen * judgements[a->judged].percent;
+    a->judged = a->pays_not ? JUDGEMENTS : a->judged + 1;
 }
 
 /* ---- out ---- */
@@ -234,7 +239,7 @@ static void view_keys(const sl_span *keys, uint32_t n, uint8_t *heap,
             data = (const char *)heap;
             heap += length;
         }
-        ret_views[i] = sl_string_view_padded(data, length);
+        sl_string_view_put(&ret_views[i], data, length);
     }
 }
 

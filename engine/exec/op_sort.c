@@ -41,7 +41,7 @@ static sl_code open_sort(sl_op *op, sl_error *err)
     sl_code code = sl_exec__evaluation_open(&s->keys, exprs, plan->u.sort.count,
                                             op->env->request.budget, err);
     sl_free(exprs);
-    s->rows = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *s->rows);
+    s->rows = sl_alloc(SL_CHUNK_ROWS_MAX * sizeof *s->rows);
     return code;
 }
 

@@ -15,6 +15,7 @@
 enum {
     TIME_KEY_BYTES = 9, /* row_key.h: 0x01, then 8 bytes big-endian, sign flipped */
     ID_BATCH = 1024,
+    PREFETCH_AHEAD = 24, /* the key lies right before the value */
 };
 
 typedef struct state_agg {
@@ -59,9 +60,10 @@ static sl_code open_state_agg(sl_op *op, sl_error *err)
     a->has_time = plan->u.agg.event_time_key == 0;
     a->window_us = a->has_time ? plan->u.agg.keys[0].window_us : 0;
     a->buffer_count = sl_exec__buffer_count(plan->u.agg.aggs, plan->u.agg.agg_count);
-    a->slots = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *a->slots);
-    a->kept = sl_calloc(SL_CHUNK_ROWS_MAX, sizeof *a->kept);
-    sl_exec__single_key(a->single_key, &a->single_hash);
+    a->slots = sl_alloc(SL_CHUNK_ROWS_MAX * sizeof *a->slots);
+    a->kept = sl_alloc(SL_CHUNK_ROWS_MAX * sizeof *a->kept);
+    if (plan->u.agg.key_count == 0)
+        sl_exec__single_key(a->single_key, &a->single_hash);
     sl_exec__groups_init(&a->groups, r->chunk_rows, r->budget);
     a->groups.hide_key = plan->u.agg.key_count == 0;
     return SL_OK;
@@ -177,15 +179,23 @@ static sl_code process_state_agg(sl_op *op, sl_chunk *in, sl_chunk **ret_out,
 typedef uint32_t (*next_ids)(const sl_state_table *t, uint64_t *cursor, uint32_t *ret_ids,
                              uint32_t max);
 
+static sl_code add_groups(state_agg *a, const uint32_t *ids, uint32_t n, sl_error *err)
+{
+    SL_TRY(sl_exec__groups_reserve(&a->groups, n, err));
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + PREFETCH_AHEAD < n)
+            __builtin_prefetch(sl_state_value(a->table, ids[i + PREFETCH_AHEAD]));
+        sl_exec__groups_add(&a->groups, ids[i], sl_state_key(a->table, ids[i]));
+    }
+    return SL_OK;
+}
+
 static sl_code collect(state_agg *a, next_ids next, sl_error *err)
 {
     uint32_t ids[ID_BATCH];
     uint64_t cursor = 0;
-    for (uint32_t n; (n = next(a->table, &cursor, ids, ID_BATCH)) != 0;) {
-        SL_TRY(sl_exec__groups_reserve(&a->groups, n, err));
-        for (uint32_t i = 0; i < n; i++)
-            sl_exec__groups_add(&a->groups, ids[i], sl_state_key(a->table, ids[i]));
-    }
+    for (uint32_t n; (n = next(a->table, &cursor, ids, ID_BATCH)) != 0;)
+        SL_TRY(add_groups(a, ids, n, err));
     return SL_OK;
 }
 
@@ -196,10 +206,7 @@ static sl_code collect_closed(state_agg *a, sl_error *err)
     if (!a->has_time)
         return SL_OK;
     SL_TRY(sl_state_expired(a->table, a->evict_us, &ids, &n, err));
-    SL_TRY(sl_exec__groups_reserve(&a->groups, n, err));
-    for (uint32_t i = 0; i < n; i++)
-        sl_exec__groups_add(&a->groups, ids[i], sl_state_key(a->table, ids[i]));
-    return SL_OK;
+    return add_groups(a, ids, n, err);
 }
 
 static uint32_t count_touched(const state_agg *a)

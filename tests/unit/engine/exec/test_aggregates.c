@@ -292,7 +292,7 @@ static void partial__stops_collecting_where_grouping_does_not_pay(void **state)
         for (uint32_t i = 0; i < 10; i++)
             sl_chunk_unref(chunks[i]);
         assert_int_equal(q.shuffled_rows, pass == 0 ? 81920 : 100);
-        /* 8 chunks of the first flush, one for each chunk after it, or one of all */
+        /* two chunks of the first flush, one for each chunk after them, or one of all */
         assert_int_equal(q.shuffled_blocks, pass == 0 ? 10 : 1);
         sl_bytes_deinit(&q.got.text);
     }
@@ -339,7 +339,7 @@ static void partial__means_the_same_whether_rows_pass_or_meet(void **state)
             met = strdup(got);
         else
             assert_string_equal(got, met);
-        /* the 9th chunk of the one is the first to pass, whole */
+        /* the chunks behind the third of the one producer pass whole */
         assert_true(pass == 0 ? q.shuffled_rows < CHUNKS * (ROWS - ROWS / 100) + 1
                               : q.shuffled_rows > CHUNKS * (ROWS - ROWS / 100) + 400);
         sl_bytes_deinit(&q.got.text);
