@@ -168,6 +168,7 @@ static void deploy(sl_dispatch *x, const sl_dworker *w)
 /* What is the same for all receivers. */
 struct task_parts {
     const char **peers;
+    uint64_t *incarnations;
     int64_t *late, *evict;
     uint32_t *slice_counts, *slice_owners, *partition_owners;
 };
@@ -184,13 +185,16 @@ static void fill_parts(const sl_dispatch *x, sl_arena *arena, struct task_parts 
 {
     uint32_t ops = x->plan->state_op_count, stages = x->plan->stage_count;
     p->peers = SL_ARENA_ARRAY(arena, const char *, x->share_count + 1);
+    p->incarnations = SL_ARENA_ARRAY(arena, uint64_t, x->share_count + 1);
     p->late = SL_ARENA_ARRAY(arena, int64_t, ops + 1);
     p->evict = SL_ARENA_ARRAY(arena, int64_t, ops + 1);
     p->slice_counts = SL_ARENA_ARRAY(arena, uint32_t, stages + 1);
     p->slice_owners = SL_ARENA_ARRAY(arena, uint32_t, x->slice_total + 1);
     p->partition_owners = SL_ARENA_ARRAY(arena, uint32_t, x->partitions + 1);
-    for (uint32_t i = 0; i < x->share_count; i++)
+    for (uint32_t i = 0; i < x->share_count; i++) {
         p->peers[i] = x->shares[i].worker->address;
+        p->incarnations[i] = x->shares[i].worker->incarnation;
+    }
     for (uint32_t i = 0; i < ops; i++) {
         p->late[i] = x->spec.late_us;
         p->evict[i] = x->spec.evict_us;
@@ -251,6 +255,7 @@ static void send_task(sl_dispatch *x, uint32_t share, const struct task_parts *p
                         .self = share,
                         .peer_count = x->share_count,
                         .peers = parts->peers,
+                        .peer_incarnations = parts->incarnations,
                         .stage_count = x->plan->stage_count,
                         .slice_counts = parts->slice_counts,
                         .owner_count = x->slice_total,

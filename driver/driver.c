@@ -211,7 +211,8 @@ sl_code sl_driver_new(sl_host *host, sl_network *network, const sl_driver_config
     d->started_us = sl_host_mono_us(host);
     d->clients = sl_clients_new(d, config->options);
     d->incarnation = sl_host_rand64(host) | 1;
-    d->next_run = 1;
+    /* Run numbers differ between the lives of a driver: workers outlive it. */
+    d->next_run = (d->incarnation << 24) + 1;
     d->planner = sl_host_lane(host, "planner");
     d->workers = sl_worker_registry_new(host, timing_of(config->options),
                                         (sl_worker_callbacks){ on_joined, on_lost, d });

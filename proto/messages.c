@@ -224,6 +224,8 @@ static ProtobufCMessage *task_out(sl_arena *a, const sl_msg_task *s)
     m->self = s->self;
     m->n_peers = s->peer_count;
     m->peers = (char **)(uintptr_t)s->peers;
+    m->n_peer_incarnations = s->peer_count;
+    m->peer_incarnations = (uint64_t *)(uintptr_t)s->peer_incarnations;
     m->n_slice_counts = s->stage_count;
     m->slice_counts = (uint32_t *)(uintptr_t)s->slice_counts;
     m->n_slice_owners = s->owner_count;
@@ -283,7 +285,10 @@ static void task_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret)
         .partitions = partitions,
         .inline_output = m->inline_output,
         .self = m->self,
-        .peer_count = (uint32_t)m->n_peers,
+        .peer_count = (uint32_t)(m->n_peers < m->n_peer_incarnations
+                                     ? m->n_peers
+                                     : m->n_peer_incarnations),
+        .peer_incarnations = m->peer_incarnations,
         .peers = (const char *const *)m->peers,
         .stage_count = (uint32_t)m->n_slice_counts,
         .slice_counts = m->slice_counts,

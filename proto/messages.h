@@ -153,6 +153,7 @@ typedef struct sl_msg_task {
     uint32_t self; /* the receiver's index among the peers */
     uint32_t peer_count;
     const char *const *peers; /* addresses for the shuffle */
+    const uint64_t *peer_incarnations;
     uint32_t stage_count;
     const uint32_t *slice_counts; /* by stage: all slices of the stage, of any worker */
     uint32_t owner_count;

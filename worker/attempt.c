@@ -25,6 +25,7 @@ void sl_wattempt__start(sl_wquery *q, sl_arena *arena, const sl_msg_task *task)
     a->started_us = sl_host_mono_us(q->worker->host);
     pthread_mutex_init(&a->lock, NULL);
     q->attempt = a;
+    atomic_fetch_add(&q->worker->attempts_running, 1);
     a->write = (sl_write_request){
         .fs = q->worker->host->fs,
         .connector = q->plan->sink,
@@ -114,7 +115,7 @@ static void let_go_run(sl_job *job)
     sl_run_executor *e = (sl_run_executor *)job;
     sl_wattempt *a = e->attempt;
     for (uint32_t i = 0; i < a->query->partition_count; i++)
-        if (i % a->executor_count == e->index && a->partitions[i].is_open)
+        if (sl_wattempt__is_on(a, i, e->index) && a->partitions[i].is_open)
             sl_state_abort(a->query->partitions[i].state);
 }
 
@@ -184,6 +185,7 @@ void sl_wattempt__ended(sl_wattempt *a)
         return;
     }
     a->ran_us = sl_host_mono_us(w->host);
+    atomic_fetch_sub(&w->attempts_running, 1);
     if (a->failed) {
         if (!a->cancelled)
             sl_wattempt__send_failed(a);
@@ -238,7 +240,7 @@ static void commit_run(sl_job *job)
     for (uint32_t i = 0; i < a->query->partition_count; i++) {
         sl_run_partition *p = &a->partitions[i];
         sl_wpartition *held = &a->query->partitions[i];
-        if (i % a->executor_count != e->index || !p->is_prepared)
+        if (!sl_wattempt__is_on(a, i, e->index) || !p->is_prepared)
             continue;
         if (sl_state_commit(held->state, p->prepared.version, NULL) != SL_OK) {
             sl_state_partition_free(held->state); /* restored by the next TASK's recipe */

@@ -51,8 +51,8 @@ typedef struct sl_run_task {
 typedef struct sl_run_exchange {
     sl_wattempt *attempt;
     sl_exchange *exchange;
-    uint32_t first_target; /* run_task index of target 0 */
-    sl_run_task **producers;
+    sl_run_task **targets;   /* by number; NULL: on another worker */
+    sl_run_task **producers; /* the same */
 } sl_run_exchange;
 
 typedef struct sl_run_partition {
@@ -78,7 +78,7 @@ struct sl_wattempt {
     sl_msg_task message;
     sl_attempt_phase phase;
     pthread_mutex_t lock;
-    sl_run_task *tasks; /* by (stage, number) */
+    sl_run_task *tasks; /* of this worker, by (stage, number) */
     uint32_t task_count, left;
     sl_run_exchange *exchanges;   /* by stage */
     sl_run_partition *partitions; /* partition_count of the query */
@@ -111,6 +111,13 @@ void sl_wattempt__free_tasks(sl_wattempt *a);
 
 /* attempt_setup.c: tasks, partitions, exchanges and executors of the message */
 SL_CHECKED sl_code sl_wattempt__set_up(sl_wattempt *a, sl_error *err);
+/* Tasks of a stage in this try, on all workers. */
+uint32_t sl_wattempt__stage_width(const sl_wattempt *a, uint32_t stage);
+static inline bool sl_wattempt__is_on(const sl_wattempt *a, uint32_t partition,
+                                      uint32_t executor)
+{
+    return a->query->partitions[partition].executor == (int32_t)executor;
+}
 
 /* attempt_run.c */
 /* Locks: a->lock held. The first failure counts; the rest are its echoes. */
@@ -121,6 +128,8 @@ bool sl_wattempt__run(sl_wattempt *a);
 /* Of exchanges. Thread: any. */
 void sl_wattempt__on_wake_target(void *user, uint32_t number);
 void sl_wattempt__on_wake_producer(void *user, uint32_t number);
+/* An exchange lost a peer. Thread: loop. */
+void sl_wattempt__on_exchange_failed(void *user, const sl_error *error);
 
 /* attempt_report.c */
 void sl_wattempt__send_done(sl_wattempt *a, bool is_inline);

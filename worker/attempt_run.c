@@ -8,6 +8,7 @@
 #include "worker/attempt_private.h"
 
 #define STEP_CHUNKS 8u
+#define SHARE_US 5000 /* how long one query may hold an executor that others want */
 #define RESULTS_IN_FLIGHT_MAX 64u
 
 /* ---- picking tasks; the lock is held ---- */
@@ -17,7 +18,7 @@ static bool is_runnable_by(const sl_run_task *t, const sl_run_executor *e)
     if (t->state != SL_RUN_READY && t->state != SL_RUN_NEW)
         return false;
     return t->partition < 0 ||
-           (uint32_t)t->partition % e->attempt->executor_count == e->index;
+           sl_wattempt__is_on(e->attempt, (uint32_t)t->partition, e->index);
 }
 
 static sl_run_task *pick(sl_run_executor *e)
@@ -56,7 +57,7 @@ static void wake_task(sl_wattempt *a, sl_run_task *t)
         return;
     t->state = SL_RUN_READY;
     if (t->partition >= 0) {
-        activate(&a->executors[(uint32_t)t->partition % a->executor_count]);
+        activate(&a->executors[a->query->partitions[t->partition].executor]);
         return;
     }
     for (uint32_t i = 0; i < a->executor_count; i++) {
@@ -71,7 +72,7 @@ void sl_wattempt__on_wake_target(void *user, uint32_t number)
 {
     sl_run_exchange *x = (sl_run_exchange *)user;
     pthread_mutex_lock(&x->attempt->lock);
-    wake_task(x->attempt, &x->attempt->tasks[x->first_target + number]);
+    wake_task(x->attempt, x->targets[number]);
     pthread_mutex_unlock(&x->attempt->lock);
 }
 
@@ -173,8 +174,7 @@ static sl_code make_task(sl_run_task *t, sl_error *err)
         .result = take_result,
         .user = t,
     };
-    for (uint32_t i = 0; i < a->task_count; i++)
-        r.task_count += a->tasks[i].stage == t->stage;
+    r.task_count = sl_wattempt__stage_width(a, t->stage);
     if (stage->output == SL_TO_EXCHANGE_KEY || stage->output == SL_TO_EXCHANGE_ONE)
         r.out = a->exchanges[stage->to_stage].exchange;
     if (t->partition >= 0 && q->plan->state_op_count > 0)
@@ -245,14 +245,24 @@ void sl_wattempt__abort_exchanges(sl_wattempt *a)
             sl_exchange_abort(a->exchanges[i].exchange);
 }
 
-/* Lane thread: run whatever this executor may run, until nothing is runnable. */
+/* True: other queries wait for this executor, and this one has had it long enough. */
+static bool must_share(const sl_wattempt *a, int64_t since_us)
+{
+    sl_worker *w = a->query->worker;
+    return atomic_load_explicit(&w->attempts_running, memory_order_relaxed) > 1 &&
+           sl_host_mono_us(w->host) - since_us > SHARE_US;
+}
+
+/* Lane thread: run whatever this executor may run, until nothing is runnable, or others
+ * want the lane: then executor_idle() queues up behind them. */
 static void run_executor(sl_job *job)
 {
     sl_run_executor *e = (sl_run_executor *)job;
     sl_wattempt *a = e->attempt;
     sl_run_task *t;
+    int64_t since_us = sl_host_mono_us(a->query->worker->host);
     pthread_mutex_lock(&a->lock);
-    while ((t = pick(e)) != NULL) {
+    while (!must_share(a, since_us) && (t = pick(e)) != NULL) {
         t->state = SL_RUN_BUSY;
         t->woken = false;
         pthread_mutex_unlock(&a->lock);
@@ -298,6 +308,21 @@ static void executor_idle(sl_job *job)
     pthread_mutex_unlock(&a->lock);
     if (ended && a->phase == SL_ATTEMPT_RUNNING)
         sl_wattempt__ended(a);
+}
+
+void sl_wattempt__on_exchange_failed(void *user, const sl_error *error)
+{
+    sl_wattempt *a = ((sl_run_exchange *)user)->attempt;
+    pthread_mutex_lock(&a->lock);
+    bool is_first = !a->failed;
+    sl_wattempt__fail_locked(a, false, error);
+    bool idle = a->active_count == 0;
+    pthread_mutex_unlock(&a->lock);
+    if (!is_first)
+        return;
+    sl_wattempt__abort_exchanges(a);
+    if (idle && a->phase == SL_ATTEMPT_RUNNING)
+        sl_wattempt__ended(a); /* every task was waiting */
 }
 
 bool sl_wattempt__run(sl_wattempt *a)

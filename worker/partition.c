@@ -14,7 +14,9 @@
 
 void sl_wpartition__init(sl_wpartition *p, uint32_t number)
 {
-    *p = (sl_wpartition){ .number = number, .version = SL_STATE_VERSION_EMPTY };
+    *p = (sl_wpartition){ .number = number,
+                          .executor = -1,
+                          .version = SL_STATE_VERSION_EMPTY };
     p->recipe_known = true; /* the empty state needs nothing */
 }
 
@@ -36,6 +38,16 @@ void sl_wpartition__deinit(sl_wpartition *p)
     sl_bytes_deinit(&p->full);
     sl_state_partition_free(p->state);
     sl_state_db_free(p->db);
+}
+
+void sl_wpartition__drop(sl_wpartition *p)
+{
+    if (p->maintaining || p->executor < 0)
+        return;
+    uint32_t number = p->number;
+    sl_wpartition__deinit(p);
+    sl_wpartition__init(p, number);
+    p->recipe_known = false; /* if it comes back, it comes with a recipe */
 }
 
 /* ---- the list of steps ---- */

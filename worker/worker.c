@@ -200,6 +200,21 @@ static void on_task(sl_worker *w, sl_arena *arena, const sl_msg_task *task)
     sl_wattempt__abort(q); /* a new try of the batch means that the old one is void */
 }
 
+/* Let go of everything: what another worker has by now must not be touched from here. */
+static void fence(sl_worker *w, const char *why, bool may_return)
+{
+    if (w->fenced)
+        return;
+    w->fenced = true;
+    log_warn("WORKER-FENCED", "%s: %s", w->address, why);
+    for (sl_wquery *q = w->queries, *next; q != NULL; q = next) {
+        next = q->next;
+        on_undeploy(w, &(sl_msg_undeploy){ q->number });
+    }
+    if (w->config.on_fenced != NULL)
+        w->config.on_fenced(w->config.user, why, may_return);
+}
+
 static void on_message(void *user, const char *from, uint64_t incarnation, sl_span frame)
 {
     sl_worker *w = (sl_worker *)user;
@@ -208,6 +223,10 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_sp
     sl_error err;
     sl_wquery *q;
     (void)incarnation;
+    if (w->fenced) {
+        sl_arena_free(arena);
+        return;
+    }
     if (sl_message_decode(frame, arena, &m, &err) != SL_OK) {
         log_warn("WORKER-BAD-MESSAGE", "from %s: %s", from, err.text);
         sl_arena_free(arena);
@@ -216,6 +235,9 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_sp
     switch (m.kind) {
     case SL_MSG_REGISTERED:
         w->registered = true;
+        break;
+    case SL_MSG_REJECTED:
+        fence(w, m.u.rejected.why, m.u.rejected.register_again);
         break;
     case SL_MSG_DEPLOY:
         on_deploy(w, &m.u.deploy);
@@ -250,7 +272,7 @@ static void send_register(sl_worker *w)
                                  .protocol_version = SL_PROTOCOL_VERSION,
                                  .slots = w->config.slots,
                                  .memory_bytes = w->config.memory_bytes,
-                                 .host = "localhost",
+                                 .host = w->host_name,
                                  .pid = (int64_t)getpid() };
     sl_worker__send(w, &m);
 }
@@ -275,14 +297,19 @@ static void on_heartbeat(void *user)
 {
     sl_worker *w = (sl_worker *)user;
     sl_message m = { .kind = SL_MSG_HEARTBEAT };
+    int64_t now = sl_host_mono_us(w->host);
+    int64_t heard = sl_channel_heard_us(w->channel, w->driver_address);
+    if (w->registered && w->config.fence_us > 0 && now - heard > w->config.fence_us)
+        fence(w, "nothing was heard of the driver for too long", true);
+    if (w->fenced)
+        return;
     m.u.heartbeat.incarnation = w->incarnation;
     m.u.heartbeat.progress = atomic_load_explicit(&w->progress, memory_order_relaxed);
     m.u.heartbeat.memory_used_bytes = sl_budget_used(&w->budget);
     for (const sl_wquery *q = w->queries; q != NULL; q = q->next)
         m.u.heartbeat.tasks_running += q->attempt != NULL;
     sl_worker__send(w, &m);
-    w->timer = sl_host_timer(
-        w->host, w, sl_host_mono_us(w->host) + w->config.heartbeat_us, on_heartbeat, w);
+    w->timer = sl_host_timer(w->host, w, now + w->config.heartbeat_us, on_heartbeat, w);
 }
 
 static void make_lanes(sl_worker *w)
@@ -308,6 +335,7 @@ sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config
     w->config = *config;
     w->address = sl_strdup(config->address);
     w->driver_address = sl_strdup(config->driver_address);
+    w->host_name = sl_strdup(config->host_name != NULL ? config->host_name : "localhost");
     w->work_dir = sl_strdup(config->work_dir);
     w->incarnation = sl_host_rand64(host) | 1;
     sl_budget_init(&w->budget, NULL, "worker", config->memory_bytes);
@@ -345,6 +373,7 @@ void sl_worker_free(sl_worker *w)
     sl_free(w->executors);
     sl_free(w->address);
     sl_free(w->driver_address);
+    sl_free(w->host_name);
     sl_free(w->work_dir);
     sl_free(w);
 }

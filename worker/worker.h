@@ -32,6 +32,15 @@ typedef struct sl_worker_config {
     const sl_kv_factory *kv;    /* for local state databases */
     const char *work_dir; /* of this incarnation; made when needed, removed at free */
     int64_t heartbeat_us;
+    /* Silence of the driver after which the worker takes itself for dead: the driver
+     * does, or will soon. 0: never (they share a process). */
+    int64_t fence_us;
+    const char *host_name; /* for people; NULL "localhost" */
+    /* Loop thread, once: it was fenced, by itself or by the driver, and does nothing any
+     * more. Free it; may_return: a new one, of another incarnation, may register. NULL if
+     * fence_us is 0. */
+    void (*on_fenced)(void *user, const char *why, bool may_return);
+    void *user;
     struct sl_memory_tables *memory; /* tables of this process, may be NULL */
 } sl_worker_config;
 

@@ -26,6 +26,7 @@ typedef struct sl_wstep {
  */
 typedef struct sl_wpartition {
     uint32_t number;
+    int32_t executor; /* whose lane touches `state`; -1: it is not held */
     sl_state_partition *state;
     sl_state_db *db;
     bool maintaining;
@@ -68,14 +69,15 @@ struct sl_worker {
     sl_host *host;
     sl_channel *channel;
     sl_worker_config config;
-    char *address, *driver_address, *work_dir;
+    char *address, *driver_address, *work_dir, *host_name;
     uint64_t incarnation;
-    bool registered;
+    bool registered, fenced;
     sl_lane *executors; /* config.slots */
     sl_lane state_store, maintenance;
     sl_budget budget;
     sl_wquery *queries;
     _Atomic uint64_t progress;
+    _Atomic uint32_t attempts_running; /* of all queries: they share the executors */
     sl_timer_ref timer;
 };
 
@@ -96,6 +98,9 @@ void sl_wattempt__commit(sl_wquery *q, const sl_msg_committed *m);
 /* partition.c: state partitions, on their owner's lane unless said */
 void sl_wpartition__init(sl_wpartition *p, uint32_t number);
 void sl_wpartition__deinit(sl_wpartition *p); /* nothing runs any more */
+/* Loop thread, no attempt of the query runs: it went to another worker. What is being
+ * maintained stays a while. */
+void sl_wpartition__drop(sl_wpartition *p);
 SL_CHECKED sl_code sl_wpartition__open(sl_wquery *q, const sl_msg_partition *m,
                                        int64_t batch, bool *ret_missing, sl_error *err);
 /* Loop thread: remember what COMMITTED made the version; then perhaps snapshot. */
