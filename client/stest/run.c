@@ -448,7 +448,7 @@ static void run_world(struct run *r, const stest_item *item)
         code = stest_world_restart(w, &err);
         break;
     case STEST_CRASH:
-        code = stest_world_crash_at(w, item->name, &err);
+        code = stest_world_crash_at(w, item->name, item->pass, &err);
         break;
     default: /* RUN: all it can do was done */
         break;
@@ -457,12 +457,13 @@ static void run_world(struct run *r, const stest_item *item)
         end_case(r, item, &err);
 }
 
-/* What gives the engine input waits until something looks: two feeds may be one batch. */
+/* What gives the engine input, or says what will happen to it, waits until something
+ * looks: two feeds may be one batch. */
 static bool settles(stest_kind kind)
 {
     return kind != STEST_FEED && kind != STEST_FILE && kind != STEST_REMOVE &&
            kind != STEST_ERROR && kind != STEST_INPUT && kind != STEST_CASE &&
-           kind != STEST_SKIP;
+           kind != STEST_SKIP && kind != STEST_CRASH && kind != STEST_TAKE;
 }
 
 static void run_item(struct run *r, const stest_item *item)

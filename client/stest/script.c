@@ -273,8 +273,15 @@ static sl_code parse_batches(struct parser *p, stest_item *item, const char *at)
 static sl_code parse_crash(struct parser *p, stest_item *item, const char *at)
 {
     if (!take_words(&at, "at"))
-        return fail_here(p, "expected: crash at FAILPOINT", at);
-    return parse_named(p, item, at);
+        return fail_here(p, "expected: crash at FAILPOINT[:PASS]", at);
+    SL_TRY(parse_named(p, item, at));
+    char *colon = strchr(item->name, ':');
+    item->pass = colon != NULL ? (uint32_t)strtoul(colon + 1, NULL, 10) : 1;
+    if (colon != NULL)
+        *colon = '\0';
+    return item->pass > 0
+               ? SL_OK
+               : fail_here(p, "a pass counts from 1: crash at FAILPOINT:2", NULL);
 }
 
 static const struct directive {

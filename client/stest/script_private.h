@@ -31,7 +31,7 @@ typedef enum stest_kind {
     STEST_ADVANCE, /* us */
     STEST_TAKE,    /* us: batches take that long */
     STEST_RESTART,
-    STEST_CRASH, /* name: failpoint */
+    STEST_CRASH, /* name: failpoint, pass */
     STEST_START, /* name: query */
     STEST_ENDED, /* name: query */
 } stest_kind;
@@ -53,6 +53,7 @@ typedef struct stest_item {
     bool any_order;
     int64_t us;
     int64_t batch;         /* PROGRESS: -1 the last */
+    uint32_t pass;         /* CRASH: from 1 */
     const char *condition; /* ERROR, FAILS */
     uint32_t at_line, at_column;
     const stest_fact *facts;

@@ -52,6 +52,7 @@ struct stest_world {
     int64_t news_us; /* wall: of the last batch, end or feed */
     int64_t batch_us;
     const char *armed;
+    uint32_t passes_left;
     bool is_dead, is_stopping, restart_due;
     sl_bytes trouble;
 };
@@ -87,7 +88,7 @@ static sl_code fail_all(void *user, const char *operation, const char *path,
 static void on_failpoint(void *user, const char *name)
 {
     stest_world *w = (stest_world *)user;
-    if (w->armed == NULL || strcmp(w->armed, name) != 0)
+    if (w->armed == NULL || strcmp(w->armed, name) != 0 || --w->passes_left > 0)
         return;
     w->armed = NULL;
     w->is_dead = true;
@@ -154,22 +155,37 @@ static void check_attempt(stest_world *w, stest_query *q, const stest_batch *b)
     stest_rows_diff(&q->attempt.rows, &b->rows, "  ", &w->trouble);
 }
 
-/* Reports come after batches and, now and then, when there was nothing to do. */
-static void on_batch(stest_world *w, stest_query *q, const sl_query_info *info)
+static void add_batch(stest_world *w, stest_query *q, const stest_batch *b)
 {
-    stest_batch b = { .id = info->last_batch,
-                      .progress = sl_arena_strdup(w->arena, info->last_progress) };
-    if (q->batch_count > 0 && q->batches[q->batch_count - 1].id >= b.id)
-        return; /* a report of an idle trigger */
-    (void)take_rows(w, q, b.id, &b.rows);
-    check_attempt(w, q, &b);
     if (q->batch_count == q->batch_capacity) {
         q->batch_capacity = q->batch_capacity == 0 ? 16 : q->batch_capacity * 2;
         q->batches =
             (stest_batch *)sl_realloc(q->batches, q->batch_capacity * sizeof *q->batches);
     }
-    q->batches[q->batch_count++] = b;
+    q->batches[q->batch_count++] = *b;
     w->news_us = now_us(w);
+}
+
+/* A batch that was written and committed by a process that died before it reported. */
+static void adopt_attempt(stest_world *w, stest_query *q, int64_t last_commit)
+{
+    if (!q->has_attempt || q->attempt.id > last_commit)
+        return;
+    q->has_attempt = false;
+    add_batch(w, q, &q->attempt);
+}
+
+/* Reports come after batches and, now and then, when there was nothing to do. */
+static void on_batch(stest_world *w, stest_query *q, const sl_query_info *info)
+{
+    stest_batch b = { .id = info->last_batch,
+                      .progress = sl_arena_strdup(w->arena, info->last_progress) };
+    if (take_rows(w, q, b.id, &b.rows))
+        check_attempt(w, q, &b);
+    adopt_attempt(w, q, b.id);
+    if (q->batch_count > 0 && q->batches[q->batch_count - 1].id >= b.id)
+        return; /* nothing to do */
+    add_batch(w, q, &b);
     if (q->is_once)
         return; /* its run is over with its batch */
     w->restart_due = w->config.restart_every_batch;
@@ -198,7 +214,7 @@ static void take_attempts(stest_world *w)
     for (uint32_t i = 0; i < w->query_count; i++) {
         stest_query *q = w->queries[i];
         int64_t next = q->batch_count > 0 ? q->batches[q->batch_count - 1].id + 1 : 0;
-        stest_batch b = { .id = next };
+        stest_batch b = { .id = next, .progress = "{}" };
         if (!take_rows(w, q, next, &b.rows))
             continue;
         check_attempt(w, q, &b);
@@ -508,6 +524,8 @@ static sl_code be_reborn(stest_world *w, sl_error *err)
 /* Neither working nor about to. */
 static bool is_quiet(const stest_world *w)
 {
+    if (sl_host_virtual_next_us(w->host) <= sl_host_mono_us(w->host))
+        return false; /* something is due right now */
     for (uint32_t i = 0; i < sl_driver_query_count(w->driver); i++) {
         sl_query_info info;
         sl_driver_query_info(w->driver, i, &info);
@@ -518,6 +536,17 @@ static bool is_quiet(const stest_world *w)
     return true;
 }
 
+static void adopt_attempts(stest_world *w)
+{
+    for (uint32_t i = 0; i < sl_driver_query_count(w->driver); i++) {
+        sl_query_info info;
+        sl_driver_query_info(w->driver, i, &info);
+        stest_query *q = stest_world_query(w, info.name);
+        if (q != NULL)
+            adopt_attempt(w, q, info.last_batch);
+    }
+}
+
 static sl_code run_to(stest_world *w, int64_t to_us, sl_error *err)
 {
     for (uint32_t i = 0; i < EVENTS_MAX; i++) {
@@ -525,11 +554,14 @@ static sl_code run_to(stest_world *w, int64_t to_us, sl_error *err)
             SL_TRY(be_reborn(w, err));
             continue;
         }
-        int64_t quiet_us = w->news_us + QUIET_US;
+        bool polls = sl_driver_queries_active(w->driver) > 0;
+        int64_t quiet_us = polls ? w->news_us + QUIET_US : to_us;
         bool is_there = now_us(w) >= to_us && now_us(w) >= quiet_us && is_quiet(w);
         int64_t left_us = (to_us > quiet_us ? to_us : quiet_us) - now_us(w);
-        if (is_there)
+        if (is_there) {
+            adopt_attempts(w);
             return SL_OK;
+        }
         /* Nothing happens before then: be there. */
         int64_t next_us = sl_host_virtual_next_us(w->host);
         if (left_us > 0 &&
@@ -574,7 +606,8 @@ sl_code stest_world_restart(stest_world *w, sl_error *err)
     return be_reborn(w, err);
 }
 
-sl_code stest_world_crash_at(stest_world *w, const char *failpoint, sl_error *err)
+sl_code stest_world_crash_at(stest_world *w, const char *failpoint, uint32_t pass,
+                             sl_error *err)
 {
     static const char *const names[] = {
         "driver.task.send",  "driver.sink.write",       "driver.commit",
@@ -593,6 +626,7 @@ sl_code stest_world_crash_at(stest_world *w, const char *failpoint, sl_error *er
                        near != NULL ? near : "", near != NULL ? "'?" : "");
     }
     w->armed = sl_arena_strdup(w->arena, failpoint);
+    w->passes_left = pass;
     return SL_OK;
 }
 

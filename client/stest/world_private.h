@@ -74,9 +74,10 @@ SL_CHECKED sl_code stest_world_advance(stest_world *w, int64_t us, sl_error *err
 void stest_world_batches_take(stest_world *w, int64_t us);
 /* Stop as after Ctrl-C, then start again. */
 SL_CHECKED sl_code stest_world_restart(stest_world *w, sl_error *err);
-/* The process dies when it next passes the failpoint, and is started again. */
+/* The process dies when it passes the failpoint for the pass-th time from now on, and is
+ * started again. */
 SL_CHECKED sl_code stest_world_crash_at(stest_world *w, const char *failpoint,
-                                        sl_error *err);
+                                        uint32_t pass, sl_error *err);
 /* NULL, or the failpoint that was armed and not passed yet. */
 const char *stest_world_armed(const stest_world *w);
 /* Run a query that is over again, by its statement. */

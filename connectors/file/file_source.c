@@ -287,7 +287,7 @@ static sl_code json_describe(const sl_source_env *env, const sl_option_list *lis
     SL_TRY(read_options(list, &options, err));
     if (streaming && user_schema == NULL)
         return sl_fail_as(
-            err, SL_EANALYSIS, "SCHEMA_REQUIRED", "42000",
+            err, SL_EANALYSIS, "_LEGACY_ERROR_TEMP_2048", "42000",
             "Schema must be specified when creating a streaming source "
             "DataFrame. If some files already exist in the directory, then "
             "depending on the file format you may be able to create a static "
