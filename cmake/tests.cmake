@@ -46,6 +46,9 @@ if(TARGET sluice)
   set(stest_replays
     "plain" "restarts --restart-every-batch" "partitions1 --partitions 1" "partitions2 --partitions 2"
     "partitions7 --partitions 7 --executors 3" "chunks3 --chunk-rows 3")
+  if(NOT SLUICE_SANITIZE STREQUAL "")
+    set(stest_replays "plain" "restarts --restart-every-batch")
+  endif()
   file(GLOB stests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/stream/*.stest)
   foreach(test ${stests})
     get_filename_component(name ${test} NAME_WE)
