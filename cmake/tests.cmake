@@ -62,3 +62,16 @@ if(TARGET sluice)
     endforeach()
   endforeach()
 endif()
+
+# tests/random: random streams against the same query over all rows at once.
+find_program(PYTHON3 python3)
+if(TARGET sluice AND PYTHON3)
+  if(SLUICE_SANITIZE STREQUAL "")
+    set(last_seed 60)
+  else()
+    set(last_seed 8)
+  endif()
+  add_test(NAME random_streams
+    COMMAND ${PYTHON3} ${CMAKE_SOURCE_DIR}/tests/random/stream_against_batch.py $<TARGET_FILE:sluice> 1 ${last_seed})
+  set_tests_properties(random_streams PROPERTIES TIMEOUT 240 LABELS random)
+endif()

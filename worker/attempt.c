@@ -71,6 +71,7 @@ void sl_wattempt__free_tasks(sl_wattempt *a)
 static void attempt_free(sl_wattempt *a)
 {
     sl_wattempt__free_tasks(a);
+    sl_wattempt__free_results(a);
     for (uint32_t i = 0; a->partitions != NULL && i < a->query->partition_count; i++) {
         sl_buffer_unref(a->partitions[i].prepared.delta);
         sl_buffer_unref(a->partitions[i].full);

@@ -89,6 +89,7 @@ struct sl_wattempt {
     bool failed, state_missing, cancelled;
     sl_error error;
     _Atomic uint32_t results_in_flight;
+    struct sl_run_result *results; /* lock: posted to the loop, not sent yet */
     uint32_t results_sent;
     int64_t started_us, ran_us;
     sl_job store_job;
@@ -108,6 +109,7 @@ static inline bool sl_wattempt__uses_state(const sl_wattempt *a)
 /* All executors are idle: finished or failed. */
 void sl_wattempt__ended(sl_wattempt *a);
 void sl_wattempt__free_tasks(sl_wattempt *a);
+void sl_wattempt__free_results(sl_wattempt *a); /* those the loop was not to see */
 
 /* attempt_setup.c: tasks, partitions, exchanges and executors of the message */
 SL_CHECKED sl_code sl_wattempt__set_up(sl_wattempt *a, sl_error *err);

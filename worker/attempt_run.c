@@ -86,14 +86,38 @@ void sl_wattempt__on_wake_producer(void *user, uint32_t number)
 
 /* ---- results ---- */
 
-struct result_post {
+typedef struct sl_run_result {
+    struct sl_run_result *next, **link; /* in the attempt's list */
     sl_wattempt *attempt;
     sl_bytes frame;
-};
+} sl_run_result;
+
+static void result_free(sl_run_result *r)
+{
+    sl_bytes_deinit(&r->frame);
+    sl_free(r);
+}
+
+void sl_wattempt__free_results(sl_wattempt *a)
+{
+    while (a->results != NULL) {
+        sl_run_result *r = a->results;
+        a->results = r->next;
+        result_free(r);
+    }
+}
+
+/* Lock held. */
+static void unlink_result(sl_run_result *r)
+{
+    *r->link = r->next;
+    if (r->next != NULL)
+        r->next->link = r->link;
+}
 
 static void send_result(void *user)
 {
-    struct result_post *r = (struct result_post *)user;
+    sl_run_result *r = (sl_run_result *)user;
     sl_wattempt *a = r->attempt;
     sl_worker *w = a->query->worker;
     sl_error err;
@@ -103,8 +127,10 @@ static void send_result(void *user)
             log_warn("WORKER-SEND", "a result is dropped: %s", err.text);
         a->results_sent++;
     }
-    sl_bytes_deinit(&r->frame);
-    sl_free(r);
+    pthread_mutex_lock(&a->lock);
+    unlink_result(r);
+    pthread_mutex_unlock(&a->lock);
+    result_free(r);
     if (atomic_fetch_sub(&a->results_in_flight, 1) != RESULTS_IN_FLIGHT_MAX / 2 + 1)
         return;
     pthread_mutex_lock(&a->lock);
@@ -139,10 +165,17 @@ static sl_code take_result(void *user, sl_chunk *chunk, bool *ret_taken, sl_erro
     m.u.result.task = t->number;
     m.u.result.index = t->result_index++;
     m.u.result.chunk = sl_bytes_span(&bytes);
-    struct result_post *r = (struct result_post *)sl_calloc(1, sizeof *r);
+    sl_run_result *r = (sl_run_result *)sl_calloc(1, sizeof *r);
     r->attempt = a;
     sl_message_encode(&m, &r->frame);
     sl_bytes_deinit(&bytes);
+    pthread_mutex_lock(&a->lock);
+    r->next = a->results;
+    r->link = &a->results;
+    if (r->next != NULL)
+        r->next->link = &r->next;
+    a->results = r;
+    pthread_mutex_unlock(&a->lock);
     atomic_fetch_add(&a->results_in_flight, 1);
     sl_host_post(a->query->worker->host, a->query->worker, send_result, r);
     *ret_taken = true;
