@@ -58,6 +58,10 @@ const char *stest_fact_of(const char *progress_json, const char *key, const char
         text = sl_arena_strdup(arena, json_string_value(v));
         if (is_number(like))
             text = in_seconds(text, arena);
+    } else if (json_is_real(v)) {
+        char number[32];
+        sl_double_java(json_real_value(v), number);
+        text = sl_arena_strdup(arena, number);
     } else if (v != NULL) {
         char *dump = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_PRESERVE_ORDER);
         text = dump != NULL ? sl_arena_strdup(arena, dump) : NULL;

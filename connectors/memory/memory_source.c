@@ -16,7 +16,8 @@ typedef struct memory_source {
     char *table;
     sl_bytes inline_rows;      /* values: the chunk's bytes */
     int64_t offset, frozen_at; /* -1: not frozen */
-    bool planned;
+    bool planned;              /* values */
+    bool has_offset;           /* memory: something was planned or restored */
 } memory_source;
 
 static const char *table_of(const sl_option_list *l)
@@ -82,6 +83,7 @@ static sl_code memory_restore_offset(sl_source *source, sl_span offset, sl_error
     if (!sl_reader_done(&r) || version != VERSION || rows < 0)
         return sl_fail(err, SL_ECORRUPT, "a memory offset does not decode");
     ((memory_source *)source)->offset = rows;
+    ((memory_source *)source)->has_offset = true;
     return SL_OK;
 }
 
@@ -122,7 +124,8 @@ static sl_code memory_plan(sl_source *source, bool no_limit, sl_arena *arena,
     SL_TRY(sl_memory_table_rows_get(s->tables, s->table, s->offset, end, &chunks, &count,
                                     err));
     sl_source_batch b = { .has_data = end > s->offset };
-    b.start_json = sl_arena_printf(arena, "%lld", (long long)s->offset);
+    b.start_json =
+        s->has_offset ? sl_arena_printf(arena, "%lld", (long long)s->offset) : "null";
     b.slices = SL_ARENA_ARRAY(arena, sl_span, count + 1);
     for (uint32_t i = 0; i < count; i++) {
         b.slices[b.slice_count++] = chunk_slice(chunks[i], arena);
@@ -130,6 +133,7 @@ static sl_code memory_plan(sl_source *source, bool no_limit, sl_arena *arena,
     }
     sl_free(chunks);
     s->offset = end;
+    s->has_offset = s->has_offset || b.has_data; /* nothing is kept of a look in vain */
     sl_bytes offset = { 0 };
     sl_bytes_u8(&offset, VERSION);
     sl_bytes_i64(&offset, end);

@@ -313,7 +313,7 @@ static const char report[] =
     "\"watermark\":"
     "\"1970-01-01T00:00:15.000Z\"},\"stateOperators\":[{\"numRowsTotal\":2}],\"sources\":"
     "[{"
-    "\"endOffset\":{\"logOffset\":0}}],\"sink\":{\"numOutputRows\":-1}}";
+    "\"endOffset\":{\"logOffset\":0}}],\"sink\":{\"numOutputRows\":-1},\"rate\":0.1}";
 
 static void facts__are_found_by_path_and_by_last_part(void **x)
 {
@@ -325,6 +325,7 @@ static void facts__are_found_by_path_and_by_last_part(void **x)
     assert_string_equal(stest_fact_of(report, "endOffset", "", arena),
                         "{\"logOffset\":0}");
     assert_null(stest_fact_of(report, "stateOperators.1.numRowsTotal", "0", arena));
+    assert_string_equal(stest_fact_of(report, "rate", "0", arena), "0.1");
     assert_null(stest_fact_of(report, "nope", "0", arena));
     assert_null(stest_fact_of("no json", "batchId", "0", arena));
 }
