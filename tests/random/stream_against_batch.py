@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Random streaming aggregations against the same query over all rows at once.
+"""Random streaming queries against the same query over all rows at once.
 
 Each seed draws a table, rows with nulls, a query, feeds, restarts and crashes. `sluice test --update` writes down what
 the stream wrote and what the batch query says; here they are compared:
 
-  complete   the last result is the batch's
+  complete   the last result is the batch's, in its order where it is sorted
   update     the last row of each group is the batch's
-  append     the rows, of no window twice, are the batch's rows of windows the watermark has passed
+  append     of an aggregation: the batch's rows of windows the watermark has passed, no window twice;
+             of rows: the batch's rows in the order they came
 
 The batch query runs over rows in one piece, without state; the stream cuts, shuffles, keeps and restores them.
 
@@ -59,45 +60,101 @@ def condition_of(rng, columns):
     return rng.choice([f"{name} IS NULL", f"{name} IS NOT NULL"])
 
 
+def value_of(rng, name, type_, depth=0):
+    """An expression of a row."""
+    if type_.startswith("STRUCT"):
+        return rng.choice([name, name + ".x", f"coalesce({name}.y, 'none')"])
+    if type_ == "STRING":
+        return rng.choice([name, f"concat({name}, '!')", f"substring({name}, 2, 5)", f"{name} LIKE '%text%'",
+                           f"coalesce(trim({name}), 'null')", f"{name} IN ('a', 'b')"])
+    if type_ in NUMBERS:
+        inner = f"{name} % 7" if type_ != "DOUBLE" and depth == 0 else name
+        return rng.choice([name, f"{inner} + 1", f"{inner} * 2 - {inner}", f"{inner} / 4", f"CAST({name} AS STRING)",
+                           f"CASE WHEN {name} > 0 THEN {inner} WHEN {name} IS NULL THEN -1 END", f"{name} <=> 1",
+                           f"{name} BETWEEN -1 AND 7", f"abs({inner})"])
+    if type_ == "DATE":
+        return rng.choice([name, f"year({name})", f"CAST({name} AS STRING)", f"{name} > DATE '1970-01-01'"])
+    return rng.choice([name, f"NOT {name}", f"{name} OR ts IS NULL", f"CAST({name} AS INT)"])
+
+
+def text_of_rows(rng, columns, rows, clock):
+    """Rows of a feed: late by no more than 3 s, so that a delay of 4 s drops nothing."""
+    out = []
+    for _ in range(rows):
+        clock[0] += rng.choice([0, 0, 1, 3])
+        at = "NULL" if rng.random() < 0.05 else str(clock[0] - rng.randint(0, 3))
+        cells = ["NULL" if rng.random() < 0.2 else rng.choice(TYPES[t]) for _, t in columns]
+        out.append(" | ".join([at] + cells))
+    return out
+
+
 class Case:
+    """A query with its input. `mode` of an aggregation as Spark's; "rows" of a query without one; "top" of a sorted
+    and limited complete result; "chain" of an aggregation of an aggregation."""
+
     def __init__(self, seed):
         rng = self.rng = random.Random(seed)
         self.columns = [(f"c{i}", rng.choice(list(TYPES))) for i in range(rng.randint(1, 4))]
-        self.mode = rng.choice(["complete", "update", "append"])
-        self.windowed = self.mode == "append" or rng.random() < 0.4
+        self.shape = rng.choice(["complete", "update", "append", "rows", "top", "chain"])
+        self.mode = {"rows": "append", "top": "complete", "chain": "append"}.get(self.shape, self.shape)
+        self.inputs = rng.choice([["t"], ["t"], ["t", "u"]])
+        self.delay = 4
+        self.where = f" WHERE {condition_of(rng, self.columns)}" if rng.random() < 0.3 else ""
+        self.group = self.tail = ""
+        self.keys = []
+        if self.shape == "rows":
+            self.items = [f"{value_of(rng, *rng.choice(self.columns))} AS v{i}" for i in range(rng.randint(1, 5))]
+        elif self.shape == "chain":
+            self.window = "window(w, '10 seconds')"
+            self.keys = [self.window]
+            self.items = [f"{self.window} AS k0", "count(*) AS parts", "sum(n) AS n", "max(m) AS m"]
+            self.inner = aggregate_of(rng, *self.columns[0])
+            self.where = ""
+            self.group = f" GROUP BY {self.window}"
+        else:
+            self.draw_aggregation(rng)
+
+    def draw_aggregation(self, rng):
+        self.windowed = self.shape == "append" or rng.random() < 0.4
         size = rng.choice([5, 10])
         slide = rng.choice([size, size, 3, 5])
         self.window = f"window(ts, '{size} seconds', '{min(slide, size)} seconds')"
         keys = [key_of(rng, *rng.choice(self.columns)) for _ in range(rng.randint(0, 2))]
         self.keys = ([self.window] if self.windowed else []) + keys
         aggregates = [aggregate_of(rng, *rng.choice(self.columns)) for _ in range(rng.randint(1, 4))] + ["count(*)"]
-        items = [f"{e} AS k{i}" for i, e in enumerate(self.keys)] + [f"{e} AS a{i}" for i, e in enumerate(aggregates)]
-        self.delay = 4 if self.mode == "append" else rng.choice([4, 1000])
-        self.where = f" WHERE {condition_of(rng, self.columns)}" if rng.random() < 0.3 else ""
+        self.items = [f"{e} AS k{i}" for i, e in enumerate(self.keys)]
+        self.items += [f"{e} AS a{i}" for i, e in enumerate(aggregates)]
         self.group = f" GROUP BY {', '.join(self.keys)}" if self.keys else ""
-        self.select = f"SELECT {', '.join(items)} FROM "
+        if self.shape == "top":
+            if rng.random() < 0.5:
+                self.tail = f" HAVING count(*) > {rng.randint(0, 2)}"
+            names = [item.split(" AS ")[-1] for item in self.items]
+            rng.shuffle(names)
+            self.tail += " ORDER BY " + ", ".join(n + rng.choice(["", " DESC", " NULLS LAST"]) for n in names)
+            self.tail += rng.choice(["", " LIMIT 3", " LIMIT 1"])
 
-    def query(self, source):
-        return self.select + source + self.where + self.group
+    def query(self, stream):
+        watermark = ""
+        if stream and self.mode == "append":
+            watermark = f" WATERMARK ts DELAY OF INTERVAL {self.delay} SECONDS"
+        sources = [f"{'STREAM ' if stream else ''}{name}{watermark}" for name in self.inputs]
+        source = sources[0]
+        if len(sources) > 1:
+            source = "(" + " UNION ALL ".join(f"SELECT * FROM {one}" for one in sources) + ")"
+        if self.shape == "chain":
+            w = "window(ts, '5 seconds')"
+            source = f"(SELECT {w} AS w, count(*) AS n, {self.inner} AS m FROM {source} GROUP BY {w})"
+        return f"SELECT {', '.join(self.items)} FROM {source}{self.where}{self.group}{self.tail}"
 
     def text(self):
         rng = self.rng
-        watermark = ""
-        if self.mode == "append":
-            watermark = f" WATERMARK ts DELAY OF INTERVAL {self.delay} SECONDS"
         columns = ", ".join(["ts TIMESTAMP"] + [f"{n} {t}" for n, t in self.columns])
-        out = [f"input t ({columns})", "", f"CREATE STREAMING QUERY q OUTPUT MODE {self.mode} INTO test AS",
-               self.query("STREAM t" + watermark) + ";", ""]
-        now = 100
+        out = [f"input {name} ({columns})" for name in self.inputs]
+        out += ["", f"CREATE STREAMING QUERY q OUTPUT MODE {self.mode} INTO test AS", self.query(True) + ";", ""]
+        clock = [100]
         for _ in range(rng.randint(1, 6)):
-            out.append("feed t")
-            for _ in range(rng.randint(1, 9)):
-                now += rng.choice([0, 0, 1, 3])
-                # late by no more than the delay, so that nothing is dropped
-                at = "NULL" if rng.random() < 0.05 else str(now - rng.randint(0, 3))
-                row = [at] + ["NULL" if rng.random() < 0.2 else rng.choice(TYPES[t]) for _, t in self.columns]
-                out.append(" | ".join(row))
-            out.append("")
+            for name in self.inputs:
+                out += [f"feed {name}"] + text_of_rows(rng, self.columns, rng.randint(1, 9), clock) + [""]
             if rng.random() < 0.3:
                 out += [f"crash at {rng.choice(FAILPOINTS)}:{rng.randint(1, 2)}", ""]
             if rng.random() < 0.8:
@@ -105,13 +162,17 @@ class Case:
             if rng.random() < 0.3:
                 out += ["restart", ""]
         # passes every armed failpoint, and closes windows
-        self.newest = now + rng.choice([0, 20])
+        self.newest = clock[0] + rng.choice([0, 20])
         for _ in range(2):
-            out += ["feed t", " | ".join([str(self.newest)] + ["NULL"] * len(self.columns)), "", "expect q", ""]
-        out += [self.query("t") + ";", "expect", ""]
-        if self.windowed:
-            out += [f"SELECT w FROM (SELECT {self.window} AS w FROM t) GROUP BY w HAVING w.end <= "
-                    f"timestamp_seconds({self.newest - self.delay});", "expect", ""]
+            for name in self.inputs:
+                out += [f"feed {name}", " | ".join([str(self.newest)] + ["NULL"] * len(self.columns)), ""]
+            out += ["expect q", ""]
+        out += [self.query(False) + ";", "expect", ""]
+        if self.shape in ("append", "chain"):
+            w = self.window if self.shape == "append" else "window(ts, '10 seconds')"
+            every = " UNION ALL ".join(f"SELECT {w} AS w FROM {name}" for name in self.inputs)
+            out += [f"SELECT w FROM ({every}) GROUP BY w HAVING w.end <= timestamp_seconds({self.newest - self.delay});",
+                    "expect", ""]
         return "\n".join(out)
 
 
@@ -134,12 +195,15 @@ def same(case, text):
     found = blocks(text)
     stream = [b for b in found if b[0].startswith("expect q")]
     batch = found[len(stream)][1]
-    n = len(case.keys)
-    if case.mode == "complete":
-        groups = len(batch)
-        last = stream[-1][1]
-        return sorted(last[-groups:] if groups else last) == sorted(batch)
     rows = [row for _, part in stream for row in part]
+    n = len(case.keys)
+    if case.shape == "rows" and len(case.inputs) == 1:
+        return rows == batch
+    if case.shape == "rows":
+        return sorted(rows) == sorted(batch)
+    if case.mode == "complete":
+        last = stream[-1][1][-len(batch):] if batch else stream[-1][1]
+        return last == batch if case.shape == "top" else sorted(last) == sorted(batch)
     if case.mode == "update":
         return sorted({row[:n]: row for row in rows}.values()) == sorted(batch)
     closed = {row[0] for row in found[-1][1]}
