@@ -249,10 +249,12 @@ void sl_stream__wait(sl_stream *s)
         return;
     }
     int64_t delay_us = 0;
-    if (s->trigger == SL_TRIGGER_PROCESSING_TIME && s->times.trigger_us != 0)
-        delay_us = until_boundary_us(s);
-    else if (idle)
+    if (idle)
         delay_us = sl_options_int(s->options, "sluice.streaming.pollingDelay");
+    if (s->trigger == SL_TRIGGER_PROCESSING_TIME && s->times.trigger_us != 0) {
+        int64_t boundary_us = until_boundary_us(s);
+        delay_us = boundary_us > delay_us ? boundary_us : delay_us;
+    }
     sl_stream__say(s, idle ? "Waiting for data to arrive" : "Waiting for next trigger");
     sl_host *h = s->driver->host;
     s->timer = sl_host_timer(h, s->driver, sl_host_mono_us(h) + delay_us, on_trigger, s);

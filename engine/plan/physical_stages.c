@@ -332,8 +332,11 @@ static sl_code plan_limit(struct planner *p, const sl_logical *n, sl_error *err)
     } else {
         SL_TRY(plan_node(p, input, err));
     }
-    bool stateful = n->streaming && p->request->mode == SL_OUTPUT_APPEND;
-    if (p->hidden_key && !stateful && needed >= 0 && !p->ordered) {
+    /* Rows that only ever come are counted over the life of the query, also below a later
+     * aggregation in complete mode; a complete result is cut each time (spark:B1). */
+    bool stateful = n->streaming && (p->request->mode == SL_OUTPUT_APPEND ||
+                                     !sl_logical__has_aggregate(input));
+    if (p->hidden_key && needed >= 0 && !p->ordered) {
         /* Rows in key order everywhere: the first by key, the same for any number of
          * partitions. */
         const sl_schema *s = open_schema(p);
