@@ -52,9 +52,19 @@ static bool offsets_ride_with_commit(const sl_stream *s)
            is_replayable(s);
 }
 
+/* A limit's counter knows no time: it waits for rows alone (spark:N6). */
+static bool some_state_follows_watermark(const sl_physical_plan *p)
+{
+    for (uint32_t i = 0; i < p->stage_count; i++)
+        for (uint32_t k = 0; k < p->stages[i].op_count; k++)
+            if (p->stages[i].ops[k].kind == SL_OP_STATE_AGG)
+                return true;
+    return false;
+}
+
 static bool no_data_batch_is_due(const sl_stream *s)
 {
-    return s->watermark_moved && s->plan->state_op_count > 0 &&
+    return s->watermark_moved && some_state_follows_watermark(s->plan) &&
            s->plan->mode != SL_OUTPUT_COMPLETE && s->trigger != SL_TRIGGER_ONCE &&
            sl_options_bool(s->options, "sluice.streaming.noDataBatches");
 }
