@@ -23,17 +23,35 @@ struct run {
 
 /* ---- telling ---- */
 
+static void tell_args(struct run *r, uint32_t line, const char *fmt, va_list args)
+{
+    char text[2048];
+    vsnprintf(text, sizeof text, fmt, args);
+    r->result->passed = false;
+    sl_bytes_printf(&r->result->diagnosis, "%s:%u: %s\n", r->script->path, line, text);
+}
+
 static void tell(struct run *r, uint32_t line, const char *fmt, ...) SL_PRINTF(3, 4);
 
 static void tell(struct run *r, uint32_t line, const char *fmt, ...)
 {
-    char text[2048];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    tell_args(r, line, fmt, args);
     va_end(args);
-    r->result->passed = false;
-    sl_bytes_printf(&r->result->diagnosis, "%s:%u: %s\n", r->script->path, line, text);
+    r->result->beyond_edits = true;
+}
+
+/* What an edit mends. */
+static void tell_difference(struct run *r, uint32_t line, const char *fmt, ...)
+    SL_PRINTF(3, 4);
+
+static void tell_difference(struct run *r, uint32_t line, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    tell_args(r, line, fmt, args);
+    va_end(args);
 }
 
 /* Nothing after it can mean anything. */
@@ -62,6 +80,7 @@ static void tell_statement_error(struct run *r, const stest_item *item, const sl
     uint32_t line = item->line + (e->line > 0 ? e->line - 1 : 0);
     sl_sql_error_text(e, item->text, strlen(item->text), &text);
     r->result->passed = false;
+    r->result->beyond_edits = true;
     sl_bytes_printf(&r->result->diagnosis, "%s:%u: the statement fails: %s\n",
                     r->script->path, line, sl_bytes_cstr(&text));
     sl_bytes_deinit(&text);
@@ -117,14 +136,15 @@ static bool check_error(struct run *r, const stest_item *item, const sl_error *e
     if (same && there && says)
         return true;
     if (!same)
-        tell(r, item->line, "expected the class %s, it is %s: %s", item->condition,
-             e->condition, e->text);
+        tell_difference(r, item->line, "expected the class %s, it is %s: %s",
+                        item->condition, e->condition, e->text);
     else if (!there)
-        tell(r, item->line, "expected %s at %u:%u, it is at %u:%u: %s", item->condition,
-             item->at_line, item->at_column, e->line, e->column, e->text);
+        tell_difference(r, item->line, "expected %s at %u:%u, it is at %u:%u: %s",
+                        item->condition, item->at_line, item->at_column, e->line,
+                        e->column, e->text);
     else
-        tell(r, item->line, "expected a message with '%s', it is: %s", item->text,
-             e->text);
+        tell_difference(r, item->line, "expected a message with '%s', it is: %s",
+                        item->text, e->text);
     return false;
 }
 
@@ -231,10 +251,12 @@ static void compare(struct run *r, const stest_item *item, const char *what,
     if (!missing && stest_rows_equal(&expected->rows, &actual->rows))
         return;
     if (missing)
-        tell(r, item->line,
-             "an expectation without rows: write them (--update does), or `nothing`");
+        tell_difference(
+            r, item->line,
+            "an expectation without rows: write them (--update does), or `nothing`");
     else
-        tell(r, item->line, "%s: other rows than expected (- expected, + is)", what);
+        tell_difference(r, item->line, "%s: other rows than expected (- expected, + is)",
+                        what);
     stest_rows_diff(&expected->rows, &actual->rows, "  ", &r->result->diagnosis);
     if (r->want_edits)
         edit_expectation(r, item, &in_order, false);
@@ -314,7 +336,7 @@ static void expect_query(struct run *r, const stest_item *item)
              batches == 1 ? "" : "es");
     if (item->shape == STEST_NO_BATCH && batches > 0) {
         collect(q, true, stest_world_arena(r->world), &actual);
-        tell(r, item->line, "query %s: no batch was expected", q->name);
+        tell_difference(r, item->line, "query %s: no batch was expected", q->name);
         stest_rows_diff(&expected.rows, &actual.rows, "  ", &r->result->diagnosis);
         if (r->want_edits)
             edit_expectation(r, item, &actual, false);
@@ -324,7 +346,7 @@ static void expect_query(struct run *r, const stest_item *item)
     if (batches == 0 && item->shape != STEST_ROWS)
         return;
     if (batches == 0 && r->want_edits && !expected.has_batches) {
-        tell(r, item->line, "query %s ran no batch", q->name);
+        tell_difference(r, item->line, "query %s ran no batch", q->name);
         edit_expectation(r, item, &actual, true);
         return;
     }
@@ -366,8 +388,8 @@ static void run_progress(struct run *r, const stest_item *item)
             tell(r, item->line, "the report of batch %lld has no %s: %s",
                  (long long)b->id, f->key, b->progress);
         else if (strcmp(actual, f->value) != 0)
-            tell(r, item->line, "query %s, batch %lld: %s is %s, not %s", q->name,
-                 (long long)b->id, f->key, actual, f->value);
+            tell_difference(r, item->line, "query %s, batch %lld: %s is %s, not %s",
+                            q->name, (long long)b->id, f->key, actual, f->value);
         differs = differs || (actual != NULL && strcmp(actual, f->value) != 0);
     }
     sl_bytes_char(&text, '\n');

@@ -16,6 +16,7 @@ typedef struct stest_edit {
 
 typedef struct stest_result {
     bool passed;
+    bool beyond_edits;   /* not passed, and no edit would mend it */
     const char *skipped; /* NULL: not */
     sl_bytes diagnosis;  /* lines for "# " */
     stest_edit *edits;   /* ascending; with want_edits: what would make it pass */

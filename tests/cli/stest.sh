@@ -84,12 +84,18 @@ cp wrong.stest before
 "$sluice" test --update wrong.stest >out
 cmp before wrong.stest || fail "--update changed a file that was right"
 
-# 3. an error nobody expected is told with its place in the file
+# 3. what --update cannot mend stays a failure
+printf 'input t (id INT)\n\nSELECT id FROM t;\nexpect\n1\n\nSELECT nope FROM t;\n' >both.stest
+if "$sluice" test --update both.stest >out; then fail "--update hides a statement that fails"; fi
+grep -q 'the statement fails' out || { cat out; fail "--update does not tell"; }
+grep -q '^expect nothing$' both.stest || { cat both.stest; fail "--update of the rest"; }
+
+# 4. an error nobody expected is told with its place in the file
 printf 'input t (id INT)\n\nSELECT id,\n  nope\nFROM t;\n' >error.stest
 if "$sluice" test error.stest >out; then fail "an error passes"; fi
 grep -q '^# error.stest:4: the statement fails: \[UNRESOLVED_COLUMN' out || { cat out; fail "place of an error"; }
 
-# 4. rows nobody looked at, a query that failed unseen
+# 5. rows nobody looked at, a query that failed unseen
 printf 'input t (id INT)\nCREATE STREAMING QUERY q OUTPUT MODE append INTO test AS SELECT id FROM STREAM t;\nfeed t\n1\n' >unseen.stest
 if "$sluice" test unseen.stest >out; then fail "unseen rows pass"; fi
 grep -q 'wrote rows that nobody expected' out || { cat out; fail "unseen rows"; }
@@ -97,7 +103,7 @@ printf 'input t (id INT)\nCREATE STREAMING QUERY q OUTPUT MODE append INTO test 
 if "$sluice" test failed.stest >out; then fail "a failed query passes"; fi
 grep -q 'query q failed: \[DIVIDE_BY_ZERO\]' out || { cat out; fail "a failed query"; }
 
-# 5. usage: exit 2
+# 6. usage: exit 2
 expect2() { local code=0; "$sluice" test "$@" >out 2>&1 || code=$?; [ $code = 2 ] || { cat out; fail "exit $code of test $*"; }; }
 expect2
 expect2 absent.stest
