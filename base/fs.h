@@ -7,9 +7,9 @@
  * Durability: sl_file_sync() makes a file's bytes durable; sl_fs_sync_dir() makes the
  * names created, renamed or removed in a directory durable.  Nothing else promises
  * anything. Errors: SL_ENOTFOUND (no such path), SL_EEXISTS (create or rename onto a
- * name), SL_ENOSPACE, SL_EIO.  After a failed write or sync nothing past the last good
- * sync of that file may be referenced (rel:3.2 rule F). Thread: any; one thread per
- * sl_file. */
+ * name), SL_ENOSPACE, SL_EIO, SL_EUNSUPPORTED (open of a pipe or device).  After a failed
+ * write or sync nothing past the last good sync of that file may be referenced (rel:3.2
+ * rule F). Thread: any; one thread per sl_file. */
 
 #ifndef SL_BASE_FS_H
 #define SL_BASE_FS_H

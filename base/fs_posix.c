@@ -60,7 +60,7 @@ static sl_code posix_open(sl_fs *fs, const char *path, sl_open_mode mode, sl_fil
                           sl_error *err)
 {
     static const int flags[] = {
-        [SL_OPEN_READ] = O_RDONLY,
+        [SL_OPEN_READ] = O_RDONLY | O_NONBLOCK, /* a pipe must not hold us */
         [SL_OPEN_CREATE] = O_RDWR | O_CREAT | O_EXCL,
         [SL_OPEN_APPEND] = O_RDWR | O_CREAT,
         [SL_OPEN_WRITE] = O_RDWR | O_CREAT,
@@ -74,6 +74,11 @@ static sl_code posix_open(sl_fs *fs, const char *path, sl_open_mode mode, sl_fil
     if (reason != 0) {
         close(fd);
         return sl_fail_errno(err, reason, "cannot open %s", path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        close(fd);
+        return sl_fail(err, SL_EUNSUPPORTED,
+                       "cannot open %s: it is a pipe or device, not a file", path);
     }
     *ret = new_file(fd, path, (int64_t)st.st_size);
     return SL_OK;

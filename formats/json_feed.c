@@ -13,7 +13,7 @@
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define BLOCK_BYTES ((size_t)512 << 10)
-#define PAST_END_BYTES ((int64_t)64 << 10) /* read past the range for its last line */
+#define PAST_END_BYTES ((size_t)64 << 10) /* read past the range for its last line */
 
 void sl_json__feed_init(sl_json__feed *f, const sl_json_read_request *q)
 {
@@ -55,6 +55,7 @@ static sl_code move_block(sl_json__feed *f, size_t from, size_t bytes, sl_error 
         f->block = fresh;
     }
     f->block_at += (int64_t)from;
+    f->searched = f->searched > from ? f->searched - from : 0;
     f->used = kept;
     f->lines_begin = 0;
     f->lines_end = 0;
@@ -67,7 +68,8 @@ static sl_code fill(sl_json__feed *f, sl_error *err)
     size_t room = f->block->capacity_bytes - 1 - f->used;
     if (f->end < INT64_MAX) {
         int64_t until = f->read_at < f->end ? f->end - f->read_at : 0;
-        uint64_t want = (uint64_t)until + (uint64_t)PAST_END_BYTES;
+        uint64_t past = f->used > PAST_END_BYTES ? f->used : PAST_END_BYTES;
+        uint64_t want = (uint64_t)until + past; /* a long last line: twice as much each */
         room = room < want ? room : (size_t)want;
     }
     size_t got = 0;
@@ -125,13 +127,15 @@ static bool find_lines(sl_json__feed *f)
 {
     const char *data = (const char *)f->block->data;
     int64_t end = f->end < INT64_MAX ? f->end - f->block_at : INT64_MAX;
+    size_t from = f->searched > f->lines_begin ? f->searched : f->lines_begin;
     if (end <= (int64_t)f->lines_begin) { /* no line of ours starts here */
         f->lines_end = f->lines_begin;
         f->done = true;
         return true;
     }
     if (end <= (int64_t)f->used) { /* the line byte end - 1 is in is our last one */
-        const char *stop = sl_json__line_end(data + end - 1, data + f->used);
+        size_t last = (size_t)end - 1 > from ? (size_t)end - 1 : from;
+        const char *stop = sl_json__line_end(data + last, data + f->used);
         if (stop != NULL) {
             f->lines_end = (size_t)(stop - data) + 1;
             f->done = true;
@@ -142,9 +146,11 @@ static bool find_lines(sl_json__feed *f)
         end_file(f);
         return true;
     }
-    const char *stop = last_line_end(data + f->lines_begin, data + f->used);
-    if (stop == NULL)
+    const char *stop = last_line_end(data + from, data + f->used);
+    if (stop == NULL) {
+        f->searched = f->used;
         return false;
+    }
     f->lines_end = (size_t)(stop - data) + 1;
     return true;
 }

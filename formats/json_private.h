@@ -120,6 +120,7 @@ typedef struct sl_json__feed {
     int64_t block_at;              /* file offset of its first byte */
     size_t used;                   /* bytes read into it */
     size_t lines_begin, lines_end; /* whole lines, each with its line end */
+    size_t searched;               /* from lines_begin to here: no line end */
     bool eof, done, skipping;
     bool oversize; /* [lines_begin, lines_end) is the start of a line over the limit */
 } sl_json__feed;

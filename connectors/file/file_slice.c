@@ -1,5 +1,7 @@
 #include "connectors/file/file_slice_private.h"
 
+#include <stdio.h>
+
 #define VERSION 1
 
 void sl_file_slice__write(const sl_file_slice *s, sl_bytes *out)
@@ -38,9 +40,16 @@ sl_code sl_file_slice__check(const sl_file_slice *s, const sl_file_info *now,
     if (now->size_bytes == s->size_bytes && now->mtime_ns == s->mtime_ns &&
         now->inode == s->inode)
         return SL_OK;
-    return sl_fail(
-        err, SL_ESOURCE,
-        "file %s changed after it was planned (size %lld, was %lld): input files "
-        "must not be changed; restore it, or start with a new checkpoint",
-        s->path, (long long)now->size_bytes, (long long)s->size_bytes);
+    char change[80];
+    if (now->size_bytes != s->size_bytes)
+        snprintf(change, sizeof change, "it has %lld bytes, and had %lld",
+                 (long long)now->size_bytes, (long long)s->size_bytes);
+    else
+        snprintf(change, sizeof change,
+                 now->inode != s->inode ? "another file has taken its name"
+                                        : "it was written to");
+    return sl_fail(err, SL_ESOURCE,
+                   "file %s changed after it was planned (%s): input files must not be "
+                   "changed; restore it, or start with a new checkpoint",
+                   s->path, change);
 }

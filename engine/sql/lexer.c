@@ -1,6 +1,7 @@
 #include "engine/sql/lexer_private.h"
 
 #include <string.h>
+#include <utf8proc.h>
 
 static bool is_word_start(unsigned char c)
 {
@@ -91,8 +92,13 @@ static void append_code_point(sl_bytes *out, uint32_t cp)
     } else if (cp < 0x800) {
         sl_bytes_u8(out, (uint8_t)(0xC0 | (cp >> 6)));
         sl_bytes_u8(out, (uint8_t)(0x80 | (cp & 0x3F)));
-    } else {
+    } else if (cp < 0x10000) {
         sl_bytes_u8(out, (uint8_t)(0xE0 | (cp >> 12)));
+        sl_bytes_u8(out, (uint8_t)(0x80 | ((cp >> 6) & 0x3F)));
+        sl_bytes_u8(out, (uint8_t)(0x80 | (cp & 0x3F)));
+    } else {
+        sl_bytes_u8(out, (uint8_t)(0xF0 | (cp >> 18)));
+        sl_bytes_u8(out, (uint8_t)(0x80 | ((cp >> 12) & 0x3F)));
         sl_bytes_u8(out, (uint8_t)(0x80 | ((cp >> 6) & 0x3F)));
         sl_bytes_u8(out, (uint8_t)(0x80 | (cp & 0x3F)));
     }
@@ -106,22 +112,47 @@ static int hex_value(unsigned char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* uXXXX at `ahead`: true and its value. */
+static bool read_unicode(const sl_lexer *l, size_t ahead, uint32_t *ret)
+{
+    uint32_t cp = 0;
+    if (byte_at(l, ahead) != 'u')
+        return false;
+    for (size_t i = 1; i <= 4; i++) {
+        int digit = hex_value(byte_at(l, ahead + i));
+        if (digit < 0)
+            return false;
+        cp = cp * 16 + (uint32_t)digit;
+    }
+    *ret = cp;
+    return true;
+}
+
+/* At uXXXX: that character, or of two halves of a pair the one they make; a half alone is
+ * '?', as Java writes it. */
+static void append_unicode(sl_lexer *l, uint32_t cp, sl_bytes *out)
+{
+    uint32_t low = 0;
+    advance(l, 5);
+    if (cp < 0xD800 || cp > 0xDFFF) {
+        append_code_point(out, cp);
+    } else if (cp < 0xDC00 && byte_at(l, 0) == '\\' && read_unicode(l, 1, &low) &&
+               low >= 0xDC00 && low <= 0xDFFF) {
+        append_code_point(out, 0x10000 + ((cp - 0xD800) << 10) + (low - 0xDC00));
+        advance(l, 6);
+    } else {
+        sl_bytes_char(out, '?');
+    }
+}
+
 /* After a backslash inside a string. \% and \_ keep the backslash: LIKE wants it. */
 static void append_escape(sl_lexer *l, sl_bytes *out)
 {
     unsigned char c = byte_at(l, 0);
-    if (c == 'u') {
-        uint32_t cp = 0;
-        uint32_t digits = 0;
-        while (digits < 4 && hex_value(byte_at(l, 1 + digits)) >= 0) {
-            cp = cp * 16 + (uint32_t)hex_value(byte_at(l, 1 + digits));
-            digits++;
-        }
-        if (digits == 4) {
-            append_code_point(out, cp);
-            advance(l, 5);
-            return;
-        }
+    uint32_t cp = 0;
+    if (read_unicode(l, 0, &cp)) {
+        append_unicode(l, cp, out);
+        return;
     }
     static const char from[] = "0bnrtZ";
     static const char to[] = "\0\b\n\r\t\x1a";
@@ -220,6 +251,29 @@ static size_t symbol_length(const sl_lexer *l)
     return memchr("(),;.*+-/%=<>![]:&|^~", byte_at(l, 0), 21) != NULL ? 1 : 0;
 }
 
+/* Names and strings are UTF-8, and a name is one to everybody: without a NUL. */
+static sl_code check_text(const sl_lexer *l, const sl_token *t, sl_error *err)
+{
+    sl_sql_pos pos = t->pos;
+    if (t->kind != SL_TOK_WORD && t->kind != SL_TOK_QUOTED && t->kind != SL_TOK_STRING)
+        return SL_OK;
+    for (size_t at = t->begin; at < l->at;) {
+        const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)l->text + at;
+        utf8proc_int32_t cp = *p;
+        utf8proc_ssize_t n =
+            *p < 0x80 ? 1 : utf8proc_iterate(p, (utf8proc_ssize_t)(l->at - at), &cp);
+        if (n <= 0)
+            return fail_at(pos, err, "this byte is not UTF-8; save the text as UTF-8");
+        if (cp == 0 && t->kind == SL_TOK_QUOTED)
+            return fail_at(pos, err, "a quoted name cannot hold a NUL byte");
+        pos.column += (uint32_t)n;
+        if (cp == '\n')
+            pos = (sl_sql_pos){ pos.line + 1, 1 };
+        at += (size_t)n;
+    }
+    return SL_OK;
+}
+
 sl_code sl_lexer__next(sl_lexer *l, sl_token *ret, sl_error *err)
 {
     SL_TRY(skip_blanks(l, err));
@@ -251,6 +305,7 @@ sl_code sl_lexer__next(sl_lexer *l, sl_token *ret, sl_error *err)
         advance(l, n);
     }
     t.end = l->at;
+    SL_TRY(check_text(l, &t, err));
     *ret = t;
     return SL_OK;
 }

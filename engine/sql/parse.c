@@ -1,6 +1,7 @@
 #include "engine/sql/parse.h"
 
 #include <string.h>
+#include <utf8proc.h>
 
 #include "base/limits.h"
 #include "engine/sql/parser_private.h"
@@ -108,6 +109,45 @@ sl_code sl_sql_parse_schema(const char *text, size_t length, sl_arena *arena,
     return SL_OK;
 }
 
+/* Of a line longer than this, only what is around the caret is shown. */
+#define SHOWN_BYTES 160u
+
+static bool is_continuation(char c)
+{
+    return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+/* The line with a caret below byte `caret`; what is no text on a screen is '?'. */
+static void append_line(const char *line, size_t width, size_t caret, sl_bytes *out)
+{
+    size_t begin = 0, end = width;
+    if (width > SHOWN_BYTES) {
+        begin = caret > SHOWN_BYTES / 2 ? caret - SHOWN_BYTES / 2 : 0;
+        end = begin + SHOWN_BYTES < width ? begin + SHOWN_BYTES : width;
+        while (begin > 0 && begin < caret && is_continuation(line[begin]))
+            begin++;
+        while (end < width && is_continuation(line[end]))
+            end++;
+    }
+    sl_bytes pad = { 0 };
+    sl_bytes_text(out, begin > 0 ? "\n  ..." : "\n  ");
+    sl_bytes_text(&pad, begin > 0 ? "   " : "");
+    for (size_t i = begin; i < end;) {
+        utf8proc_int32_t cp;
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)line + i,
+                                              (utf8proc_ssize_t)(end - i), &cp);
+        bool is_text = n > 0 && (cp >= 0x20 || cp == '\t') && cp != 0x7F;
+        sl_bytes_append(out, is_text ? line + i : "?", is_text ? (size_t)n : 1);
+        if (i < caret)
+            sl_bytes_char(&pad, is_text && cp == '\t' ? '\t' : ' ');
+        i += n > 0 ? (size_t)n : 1;
+    }
+    sl_bytes_text(out, end < width ? "...\n  " : "\n  ");
+    sl_bytes_append(out, pad.data, pad.size_bytes);
+    sl_bytes_text(out, "^\n");
+    sl_bytes_deinit(&pad);
+}
+
 void sl_sql_error_text(const sl_error *e, const char *text, size_t length, sl_bytes *out)
 {
     sl_bytes_printf(out, "[%s] %s SQLSTATE: %s", e->condition, e->text, e->sqlstate);
@@ -123,13 +163,6 @@ void sl_sql_error_text(const sl_error *e, const char *text, size_t length, sl_by
     const char *newline = memchr(text + begin, '\n', length - begin);
     size_t width = newline != NULL ? (size_t)(newline - (text + begin)) : length - begin;
     size_t caret = e->column > 0 ? e->column - 1 : 0;
-    if (caret > width || width > 400)
-        return; /* the position is of another text, or the line is not for people */
-    sl_bytes_text(out, "\n  ");
-    sl_bytes_append(out, text + begin, width);
-    sl_bytes_text(out, "\n  ");
-    for (size_t i = 0; i < caret; i++)
-        if (((unsigned char)text[begin + i] & 0xC0) != 0x80) /* one column a character */
-            sl_bytes_char(out, text[begin + i] == '\t' ? '\t' : ' ');
-    sl_bytes_text(out, "^\n");
+    if (caret <= width) /* else the position is of another text */
+        append_line(text + begin, width, caret, out);
 }

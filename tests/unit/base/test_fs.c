@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -354,9 +355,24 @@ static void removed__file_stays_readable_while_open(void **state)
 #test "@virtual", test, set_up_virtual, tear_down, NULL                          \
     }
 
+/* A pipe somebody left in an input folder must not hold its reader for ever. */
+static void open__refuses_a_pipe_at_once(void **state)
+{
+    fixture *f = *state;
+    sl_file *file = NULL;
+    sl_error err;
+    const char *path = at("pipe", f);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(sl_fs_open(f->fs, path, SL_OPEN_READ, &file, &err), SL_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, path));
+    assert_null(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(open__refuses_a_pipe_at_once, set_up_posix,
+                                        tear_down),
         BOTH(open__says_what_is_missing_or_taken),
         BOTH(append__goes_on_at_the_end_of_an_existing_file),
         BOTH(read__is_short_only_at_the_end),

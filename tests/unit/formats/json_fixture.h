@@ -69,6 +69,7 @@ typedef struct json_case {
     sl_budget *budget;
     int64_t fail_at_read;
     sl_json_read_stats stats; /* of the last read */
+    int64_t reads;            /* of the file, by the last read */
 } json_case;
 
 static inline json_case json_case_of(const char *schema)
@@ -143,6 +144,7 @@ static inline sl_code read_json(json_case *c, const char *text, size_t length,
     if (r != NULL)
         sl_json_reader_stats(r, &c->stats);
     sl_json_reader_close(r);
+    c->reads = file.reads;
     for (size_t i = 0; i < count; i++) {
         print_chunk(chunks[i], out);
         sl_chunk_unref(chunks[i]);

@@ -563,6 +563,32 @@ static void next__reads_rows_longer_than_a_block(void **state)
     sl_bytes_deinit(&expected);
 }
 
+/* Bytes of a line that goes on far behind its range are looked at a few times, not once
+ * for every 64 KiB of it. */
+static void next__reads_a_line_far_past_its_range_in_few_steps(void **state)
+{
+    (void)state;
+    const size_t length = (size_t)32 << 20;
+    char *text = sl_alloc(length + 64);
+    size_t n = (size_t)sprintf(text, "{\"a\":1,\"s\":\"");
+    memset(text + n, 'x', length);
+    n += length;
+    n += (size_t)sprintf(text + n, "\"}\n{\"a\":2}\n");
+    json_case c = json_case_of("a INT");
+    sl_bytes out = { 0 };
+    c.end = 5;
+    OK(read_json(&c, text, n, &out, NULL));
+    assert_string_equal(sl_bytes_cstr(&out), "1\n");
+    assert_true(c.reads < 20);
+    sl_bytes_clear(&out);
+    c.begin = 5;
+    c.end = 0;
+    OK(read_json(&c, text, n, &out, NULL));
+    assert_string_equal(sl_bytes_cstr(&out), "2\n");
+    sl_bytes_deinit(&out);
+    sl_free(text);
+}
+
 static void next__scans_lines_that_look_alike(void **state)
 {
     (void)state;
@@ -703,6 +729,7 @@ int main(void)
         cmocka_unit_test(next__gives_each_row_once_whatever_byte_the_file_is_cut_at),
         cmocka_unit_test(next__gives_each_row_once_to_ranges_of_a_byte),
         cmocka_unit_test(next__reads_rows_longer_than_a_block),
+        cmocka_unit_test(next__reads_a_line_far_past_its_range_in_few_steps),
         cmocka_unit_test(next__scans_lines_that_look_alike),
         cmocka_unit_test(next__fails_cleanly_at_every_allocation),
         cmocka_unit_test(next__fails_with_file_and_place_at_every_read),
