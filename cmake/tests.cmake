@@ -25,7 +25,8 @@ if(TARGET sluice)
 endif()
 
 # tests/sim: fault schedules in virtual time. Four runs, so that they share the processors.
-add_executable(simulate ${CMAKE_SOURCE_DIR}/tests/sim/simulate.c)
+file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/*.c)
+add_executable(simulate ${sim_sources})
 target_compile_options(simulate PRIVATE ${SLUICE_WARNINGS})
 target_link_libraries(simulate PRIVATE sluice_core)
 if(SLUICE_SANITIZE STREQUAL "")
@@ -39,6 +40,8 @@ foreach(part RANGE 0 3)
   add_test(NAME sim_${part} COMMAND simulate ${first} ${last})
   set_tests_properties(sim_${part} PROPERTIES TIMEOUT 280 LABELS sim)
 endforeach()
+add_test(NAME sim_trace COMMAND bash ${CMAKE_SOURCE_DIR}/tests/sim/same_trace.sh $<TARGET_FILE:simulate>)
+set_tests_properties(sim_trace PROPERTIES TIMEOUT 120 LABELS sim)
 
 # tests/stream/*.stest: what streaming SQL means, plain and replayed: no restart, number of
 # partitions or size of chunks may show in what a query writes.

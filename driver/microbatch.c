@@ -434,7 +434,13 @@ static void place_delta(const sl_msg_state_done *d, sl_delta_place *ret)
     ret->segment.hash = d->delta.hash;
 }
 
-/* Every partition as it is after this batch. */
+static bool is_newer(const sl_msg_snapshot *m, const sl_snapshot_place *than)
+{
+    return than->kind == SL_SNAPSHOT_NONE || m->batch > than->batch;
+}
+
+/* Every partition as it is after this batch. In memory of its own: while the commit is
+ * written, workers may tell of newer snapshots. */
 static sl_state_record *next_states(sl_stream *s, const sl_msg_done *done)
 {
     sl_state_record *states =
@@ -458,15 +464,16 @@ static sl_state_record *next_states(sl_stream *s, const sl_msg_done *done)
     }
     for (uint32_t i = 0; s->snapshots != NULL && i < s->partition_count; i++) {
         const sl_msg_snapshot *m = &s->snapshots[i];
-        if (m->manifest == NULL || states[i].snapshot.batch >= m->batch)
+        if (m->manifest == NULL || !is_newer(m, &states[i].snapshot))
             continue;
         states[i].older_snapshot = states[i].snapshot;
-        states[i].snapshot = (sl_snapshot_place){ .kind = SL_SNAPSHOT_MANIFEST,
-                                                  .batch = m->batch,
-                                                  .state_id = m->state_id,
-                                                  .manifest = m->manifest,
-                                                  .hash = m->hash,
-                                                  .size_bytes = m->size_bytes };
+        states[i].snapshot =
+            (sl_snapshot_place){ .kind = SL_SNAPSHOT_MANIFEST,
+                                 .batch = m->batch,
+                                 .state_id = m->state_id,
+                                 .manifest = sl_arena_strdup(s->batch_arena, m->manifest),
+                                 .hash = m->hash,
+                                 .size_bytes = m->size_bytes };
     }
     return states;
 }
@@ -592,6 +599,8 @@ static void adopt_commit(sl_stream *s)
     }
     sl_arena_free(old);
     for (uint32_t i = 0; s->snapshots != NULL && i < s->partition_count; i++) {
+        if (is_newer(&s->snapshots[i], &s->states[i].snapshot))
+            continue; /* told of while the commit was written: for the next one */
         sl_free((void *)(uintptr_t)s->snapshots[i].manifest);
         s->snapshots[i] = (sl_msg_snapshot){ 0 };
     }

@@ -84,10 +84,15 @@ SL_CHECKED sl_code sl_state_flush(sl_state_db *db, const sl_state_recipe *recipe
 
 /* ---- snapshots ---- */
 
-#define SL_STATE_SNAPSHOT_FLOOR_BYTES (INT64_C(8) << 20)
 #define SL_STATE_SNAPSHOT_STATES 4
-#define SL_STATE_SNAPSHOT_BATCHES 1000
-#define SL_STATE_FULL_DELTA_BYTES (64 << 10)
+
+typedef struct sl_state_snapshot_rule {
+    uint64_t delta_bytes_min; /* fewer bytes of deltas make none due */
+    uint64_t batches_max;     /* after so many one is due, whatever their bytes */
+    uint64_t full_bytes_max;  /* a state up to this rides in a commit whole */
+} sl_state_snapshot_rule;
+/* 8 MiB, 1000, 64 KiB; tests with little state have smaller ones. */
+extern const sl_state_snapshot_rule sl_state_snapshot_usual;
 
 typedef struct sl_state_snapshot_facts {
     uint64_t delta_bytes_since; /* of all deltas after the last snapshot */
@@ -99,7 +104,8 @@ typedef struct sl_state_snapshot_facts {
  * (sl_state_flush, then sl_state_db_snapshot). Due when the deltas since the last one are
  * more than SNAPSHOT_STATES times the state they would make, so that a restore loads a
  * bounded number of states' worth; or after so many batches: docs/adr/0001. */
-sl_snapshot_kind sl_state_snapshot_due(const sl_state_snapshot_facts *facts);
+sl_snapshot_kind sl_state_snapshot_due(const sl_state_snapshot_rule *rule,
+                                       const sl_state_snapshot_facts *facts);
 
 /* Snapshot the version the database holds: copy by hard links, scan the copy (count and
  * running sum of rows), put its files into sst/ by content, write

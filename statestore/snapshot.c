@@ -16,16 +16,23 @@
 #include "objects/content_store.h"
 #include "statestore/db_private.h"
 
-sl_snapshot_kind sl_state_snapshot_due(const sl_state_snapshot_facts *f)
+const sl_state_snapshot_rule sl_state_snapshot_usual = {
+    .delta_bytes_min = 8 << 20,
+    .batches_max = 1000,
+    .full_bytes_max = 64 << 10,
+};
+
+sl_snapshot_kind sl_state_snapshot_due(const sl_state_snapshot_rule *rule,
+                                       const sl_state_snapshot_facts *f)
 {
     uint64_t bytes = f->row_bytes * SL_STATE_SNAPSHOT_STATES;
-    if (bytes < SL_STATE_SNAPSHOT_FLOOR_BYTES)
-        bytes = SL_STATE_SNAPSHOT_FLOOR_BYTES;
-    if (f->delta_bytes_since <= bytes && f->batches_since < SL_STATE_SNAPSHOT_BATCHES)
+    if (bytes < rule->delta_bytes_min)
+        bytes = rule->delta_bytes_min;
+    if (f->delta_bytes_since <= bytes && f->batches_since < rule->batches_max)
         return SL_SNAPSHOT_NONE;
     uint64_t full_bytes = SL_STATE_DELTA_HEADER_BYTES + SL_STATE_DELTA_SECTION_BYTES;
-    return f->row_bytes + full_bytes <= SL_STATE_FULL_DELTA_BYTES ? SL_SNAPSHOT_FULL
-                                                                  : SL_SNAPSHOT_MANIFEST;
+    return f->row_bytes + full_bytes <= rule->full_bytes_max ? SL_SNAPSHOT_FULL
+                                                             : SL_SNAPSHOT_MANIFEST;
 }
 
 /* ---- making one ---- */

@@ -236,7 +236,8 @@ static sl_code prepare_partition(sl_wattempt *a, uint32_t number, sl_error *err)
         facts.delta_bytes_since += p->prepared.delta->size_bytes;
     }
     uint64_t hash;
-    if (sl_state_snapshot_due(&facts) == SL_SNAPSHOT_FULL)
+    if (sl_state_snapshot_due(a->query->worker->config.snapshot_rule, &facts) ==
+        SL_SNAPSHOT_FULL)
         SL_TRY(sl_state_full_delta(held->state, &p->full, &hash, err));
     return SL_OK;
 }

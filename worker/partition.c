@@ -369,7 +369,8 @@ static void maintenance_done(sl_job *job)
 void sl_wpartition__maintain(sl_wquery *q, sl_wpartition *p)
 {
     if (p->maintaining || !p->recipe_known || q->closing ||
-        sl_state_snapshot_due(&p->facts) != SL_SNAPSHOT_MANIFEST)
+        sl_state_snapshot_due(q->worker->config.snapshot_rule, &p->facts) !=
+            SL_SNAPSHOT_MANIFEST)
         return;
     sl_worker *w = q->worker;
     struct maintenance *m = (struct maintenance *)sl_calloc(1, sizeof *m);

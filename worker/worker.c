@@ -333,6 +333,8 @@ sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config
     sl_worker *w = (sl_worker *)sl_calloc(1, sizeof *w);
     w->host = host;
     w->config = *config;
+    if (w->config.snapshot_rule == NULL)
+        w->config.snapshot_rule = &sl_state_snapshot_usual;
     w->address = sl_strdup(config->address);
     w->driver_address = sl_strdup(config->driver_address);
     w->host_name = sl_strdup(config->host_name != NULL ? config->host_name : "localhost");

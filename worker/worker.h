@@ -23,6 +23,7 @@
 #include "transport/link.h"
 
 struct sl_memory_tables;
+struct sl_state_snapshot_rule;
 
 typedef struct sl_worker_config {
     const char *address;        /* of its port: "worker-1" */
@@ -42,6 +43,7 @@ typedef struct sl_worker_config {
     void (*on_fenced)(void *user, const char *why, bool may_return);
     void *user;
     struct sl_memory_tables *memory; /* tables of this process, may be NULL */
+    const struct sl_state_snapshot_rule *snapshot_rule; /* NULL: the usual one */
 } sl_worker_config;
 
 typedef struct sl_worker sl_worker;

@@ -1,13 +1,15 @@
 /* `sluice checkpoint` and `sluice query` on checkpoints that are not in use. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "checkpoint/inspect.h"
 #include "checkpoint/verify.h"
 #include "client/cli/cli.h"
 #include "client/cli/flags.h"
-#include "client/cli/state_check.h"
 #include "sluice/sluice.h"
+#include "statestore/state_check.h"
 
 #define BATCHES_MAX 1000000
 
@@ -107,7 +109,13 @@ static sl_code verify_state(const struct arguments *a, sl_verify_report *r,
     sl_error why;
     if (r->damage_count > 0)
         return SL_OK;
-    sl_code code = sl_cli_check_state(a->words[1], ret, &why);
+    sl_kv_factory kv = sl_kv_rocksdb();
+    const char *temp = getenv("TMPDIR");
+    char scratch[256];
+    snprintf(scratch, sizeof scratch, "%s/sluice-verify-%ld",
+             temp != NULL && *temp != '\0' ? temp : "/tmp", (long)getpid());
+    sl_code code = sl_state_check_run(sl_fs_posix(), &kv, a->words[1], scratch,
+                                      (int64_t)getpid(), ret, &why);
     if (code == SL_ECORRUPT || code == SL_EINCOMPATIBLE)
         add_damage(r, "state", sl_arena_strdup(arena, why.text), arena);
     else if (code != SL_OK)

@@ -1,442 +1,173 @@
-/* simulate - whole-cluster fault schedules in virtual time, from a seed.
+/* simulate - fault schedules of a whole node in virtual time, from a seed.
  *
- * One node (driver and worker, the real code) runs an append-mode window count from JSON
- * files into the JSON sink, on the virtual file system, the virtual host, the model of
- * RocksDB and a link that loses, repeats, delays and reorders.  It is crashed between two
- * events up to six times, by kill or by power loss; file operations fail at random.  Then
- * the world heals and the query runs to its end.
+ * A schedule draws an input and up to three queries (query.h) that run on it at once, on
+ * one node (driver and worker, the real code) over the virtual file system, the virtual
+ * host, the model of RocksDB and a link that loses, repeats, delays and reorders.  The
+ * node is ended up to six times, between two events or within a job, by kill or by power
+ * loss; file operations fail at random.  Then the world heals and the queries run to
+ * their end.
  *
- * A journal whose sync failed before the power went may have a hole: then it may be
- * refused, naming the file, and the schedule ends there; it may never be silently short.
+ * A journal whose sync failed before the power went may have a hole: then its query may
+ * be refused, naming the file; it may never be silently short.
  *
- * Oracles: the published rows are byte for byte those of a run without faults, which are
- * checked against a count made here; the checkpoint verifies; the same seed gives the
- * same trace.
+ * Oracles: each query's result is the one counted from the rows, without the engine;
+ * console blocks that come again are the same; each checkpoint verifies, and its state is
+ * made again from what commits name; the same seed gives the same trace.
  *
- * usage: simulate FIRST LAST          prints the seed of each failure and how to repeat
- * it */
+ * usage: simulate [--trace] FIRST [LAST]    prints the seed of each failure and how to
+ *                                           repeat it; --trace: of every seed its trace
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
-#include "base/hash.h"
 #include "checkpoint/verify.h"
-#include "connectors/memory_table.h"
 #include "driver/driver.h"
-#include "engine/sql/parse.h"
-#include "worker/worker.h"
+#include "statestore/state_check.h"
+#include "tests/sim/world.h"
 
-#define WINDOW_S 60
-#define KEYS 5u
-#define WINDOWS 64u
 #define CRASHES_MAX 6u
-#define EVENTS_MAX 200000u
+#define LIFE_EVENTS_MAX                                                                  \
+    120u /* of a query: a run without faults takes about twice that                      \
+          */
+#define EVENTS_MAX 400000u
+#define FAILURES_MAX 5u
 
-static const char sql[] =
-    "CREATE TABLE t (id STRING, ts TIMESTAMP) USING json OPTIONS (path '/in', "
-    "maxFilesPerTrigger 1);\n"
-    "CREATE STREAMING QUERY q OUTPUT MODE append TRIGGER AVAILABLE NOW CHECKPOINT "
-    "LOCATION '/cp'\n"
-    "  INTO json OPTIONS (path '/out')\n"
-    "AS SELECT window(ts, '1 minute') AS w, id, count(*) AS n, max(id) AS m\n"
-    "   FROM STREAM t WATERMARK ts DELAY OF INTERVAL 1 MINUTE GROUP BY window(ts, '1 "
-    "minute'), id;\n";
-
-struct world {
-    uint64_t random;
-    int64_t now_ns; /* of the file system: grows with each look */
-    sl_fs_virtual *fs;
-    bool faults, journal_sync_failed, refused;
-    uint32_t fault_one_in; /* file operations; 0 = none */
-    uint64_t trace;
-    uint32_t counts[WINDOWS][KEYS];
-    int64_t newest_s;
-};
-
-struct node {
-    struct world *world;
-    sl_host *host;
-    sl_local_network *network;
-    sl_kv_factory kv;
-    sl_memory_tables *memory;
-    sl_driver *driver;
-    sl_worker *worker;
-    sl_session *session;
-    sl_sql_cursor cursor;
-    bool done, failed;
-    sl_error error;
-};
-
-static uint64_t next_random(void *user)
+static void die_some_way(sim_world *w)
 {
-    struct world *w = (struct world *)user;
-    uint64_t z = (w->random += UINT64_C(0x9E3779B97F4A7C15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
+    if (sim_below(w, 2) == 0)
+        sl_fs_virtual_kill(w->fs);
+    else
+        sl_fs_virtual_crash(w->fs, sim_random, w);
 }
 
-static uint32_t below(struct world *w, uint32_t n)
+static void live_with_faults(sim_world *w)
 {
-    return (uint32_t)(next_random(w) % n);
+    uint32_t crashes = 1 + sim_below(w, CRASHES_MAX);
+    w->bad_link = true;
+    for (uint32_t i = 0; i < crashes; i++) {
+        w->fault_one_in = sim_below(w, 2) == 0 ? 0 : 40 + sim_below(w, 400);
+        w->death_one_in = sim_below(w, 2) == 0 ? 0 : 20 + sim_below(w, 400);
+        (void)sim_world_live(w, 1 + sim_below(w, LIFE_EVENTS_MAX * w->query_count));
+        die_some_way(w);
+    }
+    w->bad_link = false;
 }
 
-static int64_t wall_ns(void *user)
+/* After healing: all queries end well, or are refused for a hole that a failed sync made.
+ */
+static bool finish(sim_world *w)
 {
-    return ((struct world *)user)->now_ns += 1000;
+    bool ended = sim_world_live(w, EVENTS_MAX), ok = true;
+    sl_fs_virtual_kill(w->fs);
+    for (uint32_t i = 0; i < w->query_count; i++) {
+        sim_query *q = &w->queries[i];
+        char journal[32];
+        snprintf(journal, sizeof journal, "/cp%u/journal", i);
+        if (ended && q->error.code == SL_OK)
+            continue;
+        q->refused = q->error.code == SL_ECORRUPT && q->unsynced &&
+                     strstr(q->error.text, journal) != NULL;
+        if (q->refused)
+            continue;
+        printf("query %u (%s), healed: %s\n", i, sim_kind_name(q->kind),
+               q->done ? q->error.text : "did not end");
+        ok = false;
+    }
+    return ok;
 }
 
-/* ---- faults ---- */
-
-static sl_code before_operation(void *user, const char *operation, const char *path,
-                                sl_error *err)
+static bool is_right(sim_world *w, uint32_t index, bool had_faults)
 {
-    struct world *w = (struct world *)user;
-    if (w->fault_one_in == 0 || below(w, w->fault_one_in) != 0)
-        return SL_OK;
-    if (strcmp(operation, "sync") == 0 && strstr(path, "/journal") != NULL)
-        w->journal_sync_failed = true;
-    return sl_fail(err, SL_EIO, "injected failure of %s %s", operation, path);
+    sim_query *q = &w->queries[index];
+    sl_bytes want = { 0 }, got = { 0 };
+    sim_query_expected(q->kind, &w->input, &want);
+    bool ok = sim_query_result(q->kind, index, sl_fs_virtual_fs(w->fs), &q->shown, &got);
+    /* The table is of the last life: empty if an earlier one had come to the end. */
+    bool is_gone = q->kind == SIM_MEMORY && had_faults && got.size_bytes == 0;
+    if (ok && !is_gone && strcmp(sl_bytes_cstr(&want), sl_bytes_cstr(&got)) != 0) {
+        printf("query %u (%s): the result differs; wanted:\n%.4000sgot:\n%.4000s", index,
+               sim_kind_name(q->kind), sl_bytes_cstr(&want), sl_bytes_cstr(&got));
+        ok = false;
+    }
+    sl_bytes_deinit(&want);
+    sl_bytes_deinit(&got);
+    return ok;
 }
 
-static sl_code fail_all(void *user, const char *operation, const char *path,
-                        sl_error *err)
-{
-    (void)user;
-    return sl_fail(err, SL_EIO, "the node is dead: %s %s", operation, path);
-}
-
-static uint32_t bad_link(void *user, const char *from, const char *to,
-                         int64_t *ret_delay_us)
-{
-    struct world *w = (struct world *)user;
-    (void)from;
-    (void)to;
-    uint32_t draw = below(w, 100);
-    uint32_t copies = !w->faults ? 1 : draw < 5 ? 0 : draw > 95 ? 2 : 1;
-    for (uint32_t i = 0; i < copies; i++)
-        ret_delay_us[i] = w->faults ? below(w, 3000) : 0;
-    return copies;
-}
-
-static int64_t job_delay(void *user, const char *name)
-{
-    (void)name;
-    return 1 + below((struct world *)user, 2000);
-}
-
-/* ---- input ---- */
-
-static void make_input(struct world *w)
+static bool verifies(sim_world *w, uint32_t index)
 {
     sl_fs *fs = sl_fs_virtual_fs(w->fs);
-    uint32_t files = 3 + below(w, 6);
-    int64_t base_s = 0;
-    if (sl_fs_make_dirs(fs, "/in", NULL) != SL_OK)
-        abort();
-    for (uint32_t f = 0; f < files; f++) {
-        sl_bytes text = { 0 };
-        char path[64];
-        uint32_t rows = 2 + below(w, 12);
-        for (uint32_t r = 0; r < rows; r++) {
-            int64_t second =
-                base_s + below(w, 50); /* disorder within the delay: nothing is late */
-            uint32_t key = below(w, KEYS);
-            w->counts[second / WINDOW_S][key]++;
-            w->newest_s = second > w->newest_s ? second : w->newest_s;
-            sl_bytes_printf(
-                &text, "{\"id\":\"k%u\",\"ts\":\"2020-01-01T%02d:%02d:%02d\"}\n", key,
-                (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60));
-        }
-        base_s += 20 + below(w, 200);
-        snprintf(path, sizeof path, "/in/f%02u.json", f);
-        if (sl_fs_write_new(fs, path, sl_bytes_span(&text), NULL) != SL_OK)
-            abort();
-        sl_bytes_deinit(&text);
-    }
-}
-
-/* ---- one life of the node ---- */
-
-static sl_code no_console(void *user, const char *text, size_t length, sl_error *err)
-{
-    (void)user;
-    (void)text;
-    (void)length;
-    (void)err;
-    return SL_OK;
-}
-
-static void next_statement(void *user);
-
-static void on_answer(void *user, const sl_answer *a)
-{
-    struct node *n = (struct node *)user;
-    if (a->kind == SL_ANSWER_ERROR) {
-        n->failed = n->done = true;
-        n->error = *a->error;
-        return;
-    }
-    sl_host_post(n->host, n, next_statement, n);
-}
-
-static void next_statement(void *user)
-{
-    struct node *n = (struct node *)user;
-    sl_arena *arena = sl_arena_new();
-    const sl_statement *s = NULL;
-    if (sl_sql_parse_next(sql, sizeof sql - 1, &n->cursor, arena, &s, &n->error) !=
-            SL_OK ||
-        s == NULL) {
-        n->failed = n->error.code != SL_OK;
-        n->done = true;
-        sl_arena_free(arena);
-        return;
-    }
-    sl_session_execute(n->session, arena, s, on_answer, n);
-}
-
-static void on_event(void *user, const char *what, int64_t mono_us)
-{
-    struct world *w = (struct world *)user;
-    w->trace = sl_hash_mix(w->trace, sl_hash64(what, strlen(what)) ^ (uint64_t)mono_us);
-}
-
-static void node_start(struct node *n, struct world *w)
-{
-    sl_host_virtual_hooks hooks = { .job_delay_us = job_delay,
-                                    .event = on_event,
-                                    .user = w };
-    sl_options *options = sl_options_new();
-    sl_link_faults link = { bad_link, w };
-    *n = (struct node){ .world = w, .cursor = { .line = 1, .column = 1 } };
-    n->host = sl_host_virtual_new(next_random(w), INT64_C(1577836800000000),
-                                  sl_fs_virtual_fs(w->fs), hooks);
-    n->network = sl_local_network_new();
-    sl_local_network_set_faults(n->network, link);
-    n->kv = sl_kv_memory(sl_fs_virtual_fs(w->fs));
-    n->memory = sl_memory_tables_new();
-    sl_driver_config driver = { .address = "driver",
-                                .kv = &n->kv,
-                                .temp_dir = "/tmp",
-                                .memory = n->memory,
-                                .print = no_console };
-    sl_worker_config worker = { .address = "w1",
-                                .driver_address = "driver",
-                                .slots = 1 + below(w, 3),
-                                .memory_bytes = INT64_MAX,
-                                .kv = &n->kv,
-                                .work_dir = "/work",
-                                .heartbeat_us = 500000,
-                                .memory = n->memory };
-    if (sl_options_set(options, "sluice.state.partitions", "3", NULL) != SL_OK ||
-        sl_driver_new(n->host, sl_local_network_of(n->network), &driver, &n->driver,
-                      NULL) != SL_OK ||
-        sl_worker_new(n->host, sl_local_network_of(n->network), &worker, &n->worker,
-                      NULL) != SL_OK)
-        abort();
-    n->session = sl_session_new(n->driver, options);
-    sl_options_free(options);
-    sl_host_post(n->host, n, next_statement, n);
-}
-
-/* Memory goes, the disk stays: nothing of the clean-up may reach a file. */
-static void node_end(struct node *n)
-{
-    sl_fs_virtual_set_faults(n->world->fs, (sl_fs_faults){ fail_all, NULL });
-    sl_host_close_owner(n->host, n);
-    sl_driver_free(n->driver);
-    sl_worker_free(n->worker);
-    sl_local_network_free(n->network);
-    sl_host_free(n->host);
-    sl_memory_tables_free(n->memory);
-    sl_fs_virtual_set_faults(n->world->fs, (sl_fs_faults){ before_operation, n->world });
-}
-
-/* Run up to `events` events. True if the script ended. */
-static bool node_run(struct node *n, uint32_t events)
-{
-    for (uint32_t i = 0; i < events && !n->done; i++)
-        if (!sl_host_virtual_step(n->host))
-            break;
-    return n->done;
-}
-
-/* ---- what came out ---- */
-
-static int compare_lines(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* All published lines, sorted. */
-static void read_output(struct world *w, sl_bytes *ret)
-{
-    sl_fs *fs = sl_fs_virtual_fs(w->fs);
-    sl_dir_entry *entries;
-    size_t count = 0, lines = 0;
-    sl_bytes all = { 0 };
-    if (sl_fs_list(fs, "/out", &entries, &count, NULL) != SL_OK)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        sl_bytes one = { 0 };
-        char path[512];
-        snprintf(path, sizeof path, "/out/%s", entries[i].name);
-        if (strncmp(entries[i].name, "part-", 5) == 0 &&
-            sl_fs_read_all(fs, path, 1 << 24, &one, NULL) == SL_OK)
-            sl_bytes_append(&all, one.data, one.size_bytes);
-        sl_bytes_deinit(&one);
-    }
-    sl_fs_entries_free(entries, count);
-    for (size_t i = 0; i < all.size_bytes; i++)
-        lines += all.data[i] == '\n';
-    char **sorted = (char **)sl_calloc(lines + 1, sizeof *sorted);
-    char *at = (char *)(uintptr_t)sl_bytes_cstr(&all);
-    for (size_t i = 0; i < lines; i++) {
-        sorted[i] = at;
-        at = strchr(at, '\n');
-        *at++ = '\0';
-    }
-    if (lines > 0)
-        qsort(sorted, lines, sizeof *sorted, compare_lines);
-    for (size_t i = 0; i < lines; i++)
-        sl_bytes_printf(ret, "%s\n", sorted[i]);
-    sl_free(sorted);
-    sl_bytes_deinit(&all);
-}
-
-/* Windows that end at or before the last watermark, counted here. */
-static uint32_t rows_due(const struct world *w)
-{
-    uint32_t rows = 0;
-    int64_t watermark_s = w->newest_s - 60;
-    for (uint32_t i = 0; i < WINDOWS; i++)
-        for (uint32_t k = 0; k < KEYS && (int64_t)(i + 1) * WINDOW_S <= watermark_s; k++)
-            rows += w->counts[i][k] > 0;
-    return rows;
-}
-
-static bool counts_are_right(const struct world *w, const sl_bytes *output)
-{
-    uint32_t rows = 0;
-    const char *line = sl_bytes_cstr(output);
-    for (; *line != '\0'; line = strchr(line, '\n') + 1, rows++) {
-        int hour, minute;
-        uint32_t key, n;
-        const char *id = strstr(line, "\"id\":\"k");
-        const char *count = strstr(line, "\"n\":");
-        if (sscanf(line, "{\"w\":{\"start\":\"2020-01-01T%d:%d", &hour, &minute) != 2 ||
-            id == NULL || count == NULL || sscanf(id, "\"id\":\"k%u", &key) != 1 ||
-            sscanf(count, "\"n\":%u", &n) != 1 || key >= KEYS ||
-            (uint32_t)(hour * 60 + minute) >= WINDOWS ||
-            w->counts[hour * 60 + minute][key] != n)
-            return false;
-    }
-    return rows == rows_due(w);
-}
-
-/* ---- a schedule ---- */
-
-static bool verify(struct world *w)
-{
-    sl_kv_factory kv = sl_kv_memory(sl_fs_virtual_fs(w->fs));
+    sl_kv_factory kv = sl_kv_memory(fs);
     sl_arena *arena = sl_arena_new();
     sl_verify_report report = { 0 };
+    sl_state_check state;
     sl_error err;
-    sl_code code =
-        sl_checkpoint_verify(sl_fs_virtual_fs(w->fs), &kv, "/cp", arena, &report, &err);
+    char root[16];
+    snprintf(root, sizeof root, "/cp%u", index);
+    sl_code code = sl_checkpoint_verify(fs, &kv, root, arena, &report, &err);
+    if (code == SL_OK)
+        code = sl_state_check_run(fs, &kv, root, "/verify", 1, &state, &err);
     if (code != SL_OK)
         printf("verify: %s\n", err.text);
-    for (uint32_t i = 0; code == SL_OK && i < report.finding_count; i++)
+    for (uint32_t i = 0; i < report.finding_count; i++)
         if (report.findings[i].is_damage)
             printf("verify: %s: %s\n", report.findings[i].where, report.findings[i].text);
     sl_arena_free(arena);
     return code == SL_OK && report.damage_count == 0;
 }
 
-/* Run with faults, then heal and finish. False: it could not finish. */
-static bool run_schedule(uint64_t seed, bool with_faults, sl_bytes *ret_output,
-                         struct world *w)
+static bool run_schedule(uint64_t seed, bool with_faults, uint64_t *ret_trace)
 {
-    struct node n;
-    *w = (struct world){ .random = seed, .now_ns = INT64_C(1577836800000000000) };
-    w->fs = sl_fs_virtual_new(wall_ns, w);
-    make_input(w);
-    w->random = seed ^ 0x5EED;
-    sl_fs_virtual_set_faults(w->fs, (sl_fs_faults){ before_operation, w });
-    w->faults = with_faults;
-    uint32_t crashes = with_faults ? 1 + below(w, CRASHES_MAX) : 0;
-    for (uint32_t i = 0; i < crashes; i++) {
-        w->fault_one_in = below(w, 2) == 0 ? 0 : 40 + below(w, 400);
-        node_start(&n, w);
-        (void)node_run(&n, 1 + below(w, 600));
-        node_end(&n);
-        w->fault_one_in = 0;
-        if (below(w, 2) == 0)
-            sl_fs_virtual_kill(w->fs);
+    sim_world w;
+    sim_world_init(&w, seed);
+    w.random = seed ^ 0x5EED;
+    if (with_faults)
+        live_with_faults(&w);
+    bool ok = finish(&w);
+    for (uint32_t i = 0; ok && i < w.query_count; i++) {
+        if (w.queries[i].refused)
+            printf("seed %llu: query %u refused after a failed sync, as it may be\n",
+                   (unsigned long long)seed, i);
         else
-            sl_fs_virtual_crash(w->fs, next_random, w);
+            ok = is_right(&w, i, with_faults) && verifies(&w, i);
     }
-    w->faults = false;
-    node_start(&n, w);
-    bool ok = node_run(&n, EVENTS_MAX) && !n.failed;
-    w->refused = !ok && n.done && n.error.code == SL_ECORRUPT && w->journal_sync_failed &&
-                 strstr(n.error.text, "/cp/journal") != NULL;
-    if (!ok && !w->refused)
-        printf("seed %llu: the healed run %s: %s\n", (unsigned long long)seed,
-               n.done ? "failed" : "did not end", n.error.text);
-    node_end(&n);
-    sl_fs_virtual_kill(w->fs);
-    if (ok)
-        read_output(w, ret_output);
+    *ret_trace = w.trace;
+    sim_world_deinit(&w);
     return ok;
 }
 
-static bool run_seed(uint64_t seed, bool twice)
+static bool run_seed(uint64_t seed, bool print_trace)
 {
-    struct world clean, faulty = { 0 };
-    sl_bytes want = { 0 }, got = { 0 }, again = { 0 };
-    bool ok = run_schedule(seed, false, &want, &clean);
-    if (ok && !counts_are_right(&clean, &want)) {
-        printf("seed %llu: a run without faults counts wrong:\n%s",
-               (unsigned long long)seed, sl_bytes_cstr(&want));
-        ok = false;
+    uint64_t trace = 0, again = 0;
+    if (!run_schedule(seed, false, &trace)) {
+        printf("seed %llu: that was without faults\n", (unsigned long long)seed);
+        return false;
     }
-    sl_fs_virtual_free(clean.fs);
-    ok = ok && (run_schedule(seed, true, &got, &faulty) || faulty.refused);
-    if (faulty.refused)
-        printf("seed %llu: refused after a failed sync, as it may be\n",
+    if (!run_schedule(seed, true, &trace))
+        return false;
+    if (print_trace)
+        printf("%llu %016llx\n", (unsigned long long)seed, (unsigned long long)trace);
+    if (seed % 20 != 0)
+        return true;
+    if (!run_schedule(seed, true, &again))
+        return false;
+    if (trace != again)
+        printf("seed %llu: the trace is another the second time\n",
                (unsigned long long)seed);
-    if (ok && !faulty.refused && strcmp(sl_bytes_cstr(&want), sl_bytes_cstr(&got)) != 0) {
-        printf("seed %llu: output differs; wanted:\n%sgot:\n%s", (unsigned long long)seed,
-               sl_bytes_cstr(&want), sl_bytes_cstr(&got));
-        ok = false;
-    }
-    ok = ok && (faulty.refused || verify(&faulty));
-    if (ok && twice && !faulty.refused) {
-        uint64_t trace = faulty.trace;
-        sl_fs_virtual_free(faulty.fs);
-        ok = run_schedule(seed, true, &again, &faulty) && faulty.trace == trace;
-        if (!ok)
-            printf("seed %llu: the trace is another the second time\n",
-                   (unsigned long long)seed);
-    }
-    sl_fs_virtual_free(faulty.fs);
-    sl_bytes_deinit(&want);
-    sl_bytes_deinit(&got);
-    sl_bytes_deinit(&again);
-    return ok;
+    return trace == again;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    uint64_t last = argc > 2 ? strtoull(argv[2], NULL, 10) : first;
+    bool print_trace = argc > 1 && strcmp(argv[1], "--trace") == 0;
+    int at = print_trace ? 2 : 1;
+    uint64_t first = argc > at ? strtoull(argv[at], NULL, 10) : 1;
+    uint64_t last = argc > at + 1 ? strtoull(argv[at + 1], NULL, 10) : first;
     uint64_t failures = 0;
     sl_driver_register_options();
-    for (uint64_t seed = first; seed <= last && failures < 5; seed++) {
-        if (run_seed(seed, seed % 20 == 0))
+    for (uint64_t seed = first; seed <= last && failures < FAILURES_MAX; seed++) {
+        if (run_seed(seed, print_trace))
             continue;
         failures++;
         printf("FAILED: repeat with: simulate %llu\n", (unsigned long long)seed);

@@ -683,7 +683,8 @@ static void snapshot_due__follows_the_cost_rule(void **state)
         { { 10, 1000, 65536 }, SL_SNAPSHOT_MANIFEST },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_int_equal(sl_state_snapshot_due(&cases[i].facts), cases[i].due);
+        assert_int_equal(sl_state_snapshot_due(&sl_state_snapshot_usual, &cases[i].facts),
+                         cases[i].due);
 }
 
 static void random_walk__restores_equal_the_live_state_at_every_turn(void **state)

@@ -1,9 +1,6 @@
-#include "client/cli/state_check.h"
+#include "statestore/state_check.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/budget.h"
@@ -14,15 +11,14 @@
 #include "statestore/maintenance.h"
 
 struct check {
-    const char *root;
+    const char *root, *scratch;
     sl_fs *fs;
-    sl_kv_factory kv;
+    const sl_kv_factory *kv;
     sl_arena *arena;
     sl_query_file query;
     sl_journal *journal;
     int64_t last, first;       /* commits read */
     sl_commit_record *commits; /* [last - first + 1] */
-    char scratch[256];
     sl_budget budget;
 };
 
@@ -103,7 +99,7 @@ static sl_code verify_groups(struct check *c, uint32_t partition, uint32_t first
 {
     sl_state_home home = {
         .fs = c->fs,
-        .kv = &c->kv,
+        .kv = c->kv,
         .checkpoint_dir = c->root,
         .query_id = c->query.query_id,
         .query_hash = sl_hash64(c->query.query_id, strlen(c->query.query_id)),
@@ -144,7 +140,7 @@ static sl_code check_all(struct check *c, sl_state_check *found, sl_error *err)
     SL_TRY(sl_query_file_read(c->fs, c->root, c->arena, &c->query, err));
     sl_journal_options options = { .root = c->root,
                                    .fs = c->fs,
-                                   .kv = &c->kv,
+                                   .kv = c->kv,
                                    .query_id = c->query.query_id,
                                    .read_only = true };
     SL_TRY(sl_journal_open(&options, &c->journal, &recovery, err));
@@ -158,25 +154,24 @@ static sl_code check_all(struct check *c, sl_state_check *found, sl_error *err)
     return SL_OK;
 }
 
-sl_code sl_cli_check_state(const char *root, sl_state_check *ret, sl_error *err)
+sl_code sl_state_check_run(sl_fs *fs, const sl_kv_factory *kv, const char *root,
+                           const char *scratch_dir, int64_t pid, sl_state_check *ret,
+                           sl_error *err)
 {
     struct check c = {
-        .root = root, .fs = sl_fs_posix(), .kv = sl_kv_rocksdb(), .arena = sl_arena_new()
+        .root = root, .scratch = scratch_dir, .fs = fs, .kv = kv, .arena = sl_arena_new()
     };
     sl_state_check found = { 0 };
     sl_file *lock = NULL;
-    const char *temp = getenv("TMPDIR");
-    snprintf(c.scratch, sizeof c.scratch, "%s/sluice-verify-%ld",
-             temp != NULL && *temp != '\0' ? temp : "/tmp", (long)getpid());
     sl_budget_init(&c.budget, NULL, "checkpoint verify", INT64_MAX);
-    sl_code code = sl_checkpoint_lock(c.fs, root, (int64_t)getpid(),
-                                      "verifying the checkpoint", &lock, err);
+    sl_code code =
+        sl_checkpoint_lock(fs, root, pid, "verifying the checkpoint", &lock, err);
     if (code == SL_OK)
         code = check_all(&c, &found, err);
     sl_journal_close(c.journal);
     sl_file_close(lock);
     sl_arena_free(c.arena);
-    (void)!sl_fs_remove_tree(c.fs, c.scratch, NULL);
+    (void)!sl_fs_remove_tree(fs, scratch_dir, NULL);
     if (code == SL_OK)
         *ret = found;
     return code;
