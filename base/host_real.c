@@ -51,6 +51,7 @@ struct real_host {
     /* lanes: only ever added */
     real_lane *lanes[LANES_MAX];
     uint32_t lane_count;
+    uint32_t jobs_out; /* queued or running */
     bool stopping;
     pthread_cond_t job_finished; /* for close_owner */
     uint32_t closers;
@@ -222,7 +223,7 @@ static bool real_run_until(sl_host *h, const bool *stop)
         sl_event e;
         pthread_mutex_lock(&r->lock);
         while (!take_event(r, &e)) {
-            if (may_spin) {
+            if (may_spin && r->jobs_out > 0) {
                 uint64_t seen = atomic_load_explicit(&r->loop_fed, memory_order_relaxed);
                 may_spin = false;
                 pthread_mutex_unlock(&r->lock);
@@ -318,6 +319,7 @@ static void *lane_main(void *argument)
         pthread_mutex_lock(&r->lock);
         sl_event done = { .kind = SL_EVENT_DONE, .owner = job->owner, .job = job };
         push_event(r, &done);
+        r->jobs_out--;
         lane->running = NULL;
         if (r->closers > 0)
             pthread_cond_broadcast(&r->job_finished);
@@ -373,6 +375,7 @@ static void real_submit(sl_host *h, sl_lane id, sl_job *job)
     *lane->tail = job;
     lane->tail = &job->next;
     atomic_fetch_add_explicit(&lane->fed, 1, memory_order_relaxed);
+    r->jobs_out++;
     if (!lane->started)
         start_thread(lane);
     else
