@@ -184,8 +184,9 @@ void sl_json__layout_deinit(sl_json__layout *l);
 /* ---- json_scan.c: stage 2 ---- */
 typedef struct sl_json__column {
     sl_column_builder b;
-    uint8_t *values;   /* of the builder: rows are written directly */
-    sl_buffer *shared; /* block the builder was last given */
+    sl_timestamp_memo minute; /* of a TIMESTAMP column */
+    uint8_t *values;          /* of the builder: rows are written directly */
+    sl_buffer *shared;        /* block the builder was last given */
 } sl_json__column;
 
 typedef struct sl_json__scan {

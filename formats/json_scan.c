@@ -127,8 +127,9 @@ static inline bool scan_value(const sl_json__scan *s, const sl_json__segment *se
         if (seg->action == SL_JSON__PUT_STRING) {
             put_view(s, &s->columns[seg->column], row, p + 1, length);
         } else if (seg->action == SL_JSON__PUT_TIMESTAMP) {
-            int64_t *to = (int64_t *)(void *)s->columns[seg->column].values + row;
-            if (!sl_timestamp_parse(p + 1, length, s->store->zone, to))
+            sl_json__column *c = &s->columns[seg->column];
+            if (!sl_timestamp_parse_next(p + 1, length, s->store->zone, &c->minute,
+                                         (int64_t *)(void *)c->values + row))
                 return false;
         } else if (seg->action != SL_JSON__SKIP) {
             return false;

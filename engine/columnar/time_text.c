@@ -1,6 +1,7 @@
 /* Spark's cast from string: [+-]yyyy[y[y]][-[m]m[-[d]d[
  * |T[h]h[:[m]m[:[s]s[.f*][zone]]]]]] trimmed. What input really looks like,
- * yyyy-MM-ddTHH:mm:ss[.SSS][Z], is checked and taken apart eight bytes at a time first.
+ * yyyy-MM-ddTHH:mm:ss[.SSS][Z], is checked and taken apart eight bytes at a time first,
+ * and the minute only if it is another than that of the row before.
  */
 #include <string.h>
 
@@ -106,8 +107,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* "yyyy-MM-ddTHH:mm:ss" (or a space for the T) in the first 19 bytes. */
-static bool parse_19(const char *p, fields *ret)
+/* "yyyy-MM-ddTHH:mm" (or a space for the T) in the first 16 bytes. */
+static bool parse_16(const char *p, fields *ret)
 {
     uint64_t a, b, pattern_a, pattern_b;
     memcpy(&a, p, 8);
@@ -117,40 +118,64 @@ static bool parse_19(const char *p, fields *ret)
     a ^= pattern_a;
     b ^= pattern_b;
     if (!matches(a, UINT64_C(0x7f76767f76767676)) ||
-        !matches(b, UINT64_C(0x76767f76767f7676)) || p[16] != ':' || !is_digit(p[17]) ||
-        !is_digit(p[18]))
+        !matches(b, UINT64_C(0x76767f76767f7676)))
         return false;
     *ret = (fields){ .year = (int32_t)(pair_of(a, 0) * 100 + pair_of(a, 2)),
                      .month = pair_of(a, 5),
                      .day = pair_of(b, 0),
                      .hour = pair_of(b, 3),
-                     .minute = pair_of(b, 6),
-                     .second = (uint32_t)(p[17] - '0') * 10 + (uint32_t)(p[18] - '0') };
+                     .minute = pair_of(b, 6) };
     return true;
+}
+
+/* ":ss[.SSS][Z]" of length bytes (3, 4, 7 or 8) as local time within the minute. */
+static bool parse_rest(const char *p, size_t length, int64_t *ret_us, bool *ret_z)
+{
+    if (p[0] != ':' || !is_digit(p[1]) || !is_digit(p[2]))
+        return false;
+    int64_t us = ((p[1] - '0') * 10 + (p[2] - '0')) * US_SECOND;
+    if (length >= 7) {
+        if (p[3] != '.' || !is_digit(p[4]) || !is_digit(p[5]) || !is_digit(p[6]))
+            return false;
+        us += ((p[4] - '0') * 100 + (p[5] - '0') * 10 + (p[6] - '0')) * 1000;
+    }
+    *ret_z = length == 4 || length == 8;
+    *ret_us = us;
+    return (length == 3 || length == 7 || *ret_z) && (!*ret_z || p[length - 1] == 'Z');
+}
+
+/* The start of the minute the first 16 bytes name. 1, 0, -1 as below. */
+static int parse_minute(const char *p, sl_timestamp_memo *memo, int64_t *ret_us)
+{
+    uint64_t head[2];
+    memcpy(head, p, sizeof head);
+    if (memo->known && head[0] == memo->head[0] && head[1] == memo->head[1]) {
+        *ret_us = memo->minute_us;
+        return 1;
+    }
+    fields f;
+    if (!parse_16(p, &f))
+        return -1;
+    if (!to_local_us(&f, ret_us))
+        return 0;
+    *memo = (sl_timestamp_memo){ true, { head[0], head[1] }, *ret_us };
+    return 1;
 }
 
 /* 1 and *ret_us, 0: not a value, -1: not of this form. */
 static int parse_fast(const char *p, size_t length, const sl_time_zone *zone,
-                      int64_t *ret_us)
+                      sl_timestamp_memo *memo, int64_t *ret_us)
 {
-    fields f;
-    if (length < 19 || length > 24 || !parse_19(p, &f))
+    int64_t minute_us, rest_us;
+    bool z;
+    if (length < 19 || length > 24 || !parse_rest(p + 16, length - 16, &rest_us, &z))
         return -1;
-    const char *rest = p + 19, *end = p + length;
-    if (end - rest >= 4 && rest[0] == '.' && is_digit(rest[1]) && is_digit(rest[2]) &&
-        is_digit(rest[3])) {
-        f.micros = ((uint32_t)(rest[1] - '0') * 100 + (uint32_t)(rest[2] - '0') * 10 +
-                    (uint32_t)(rest[3] - '0')) *
-                   1000;
-        rest += 4;
-    }
-    bool z = end - rest == 1 && *rest == 'Z';
-    if (rest != end && !z)
-        return -1;
-    int64_t us;
-    if (!to_local_us(&f, &us))
+    int found = parse_minute(p, memo, &minute_us);
+    if (found != 1)
+        return found;
+    if (rest_us >= 60 * US_SECOND)
         return 0;
-    *ret_us = z ? us : sl_time_zone_to_utc_us(zone, us);
+    *ret_us = z ? minute_us + rest_us : sl_time_zone_to_utc_us(zone, minute_us + rest_us);
     return 1;
 }
 
@@ -244,7 +269,14 @@ static bool to_utc(const char *p, const char *end, const sl_time_zone *zone,
 bool sl_timestamp_parse(const char *text, size_t length, const sl_time_zone *zone,
                         int64_t *ret_us)
 {
-    int fast = parse_fast(text, length, zone, ret_us);
+    sl_timestamp_memo memo = { 0 };
+    return sl_timestamp_parse_next(text, length, zone, &memo, ret_us);
+}
+
+bool sl_timestamp_parse_next(const char *text, size_t length, const sl_time_zone *zone,
+                             sl_timestamp_memo *memo, int64_t *ret_us)
+{
+    int fast = parse_fast(text, length, zone, memo, ret_us);
     if (fast >= 0)
         return fast == 1;
 

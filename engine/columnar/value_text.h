@@ -27,6 +27,15 @@ void sl_civil_from_days(int32_t days, int32_t *ret_year, uint32_t *ret_month,
 /* Spark's cast(string as timestamp/date): lenient forms, trimmed. False = not a value. */
 bool sl_timestamp_parse(const char *text, size_t length, const sl_time_zone *zone,
                         int64_t *ret_us);
+/* The same for rows in turn: times of one column are mostly of the same minute as the row
+ * before. Zero-initialise; keep one for each column. */
+typedef struct sl_timestamp_memo {
+    bool known;
+    uint64_t head[2];  /* "yyyy-MM-ddTHH:mm" */
+    int64_t minute_us; /* local time */
+} sl_timestamp_memo;
+bool sl_timestamp_parse_next(const char *text, size_t length, const sl_time_zone *zone,
+                             sl_timestamp_memo *memo, int64_t *ret_us);
 bool sl_date_parse(const char *text, size_t length, int32_t *ret_days);
 bool sl_int64_from_text(
     const char *text, size_t length,

@@ -169,6 +169,44 @@ static void find__names_the_nearest_zone_it_knows(void **state)
     assert_null(z);
 }
 
+/* Texts that share the front of the one before, whole or damaged anywhere. */
+static void timestamp_parse_next__gives_what_parse_gives(void **state)
+{
+    (void)state;
+    static const char *const zones[] = { "UTC", "Europe/Prague", "America/New_York" };
+    static const char *const tails[] = { "",     "Z",     ".125", ".125Z", ".5",   ".5Z",
+                                         ".1Z5", "+0100", " UTC", "ZZ",    ".12a", "x" };
+    static const char damage[] = "09:-.TZ aé";
+    uint64_t seed = 20180302;
+    print_message("seed %llu\n", (unsigned long long)seed);
+    sl_timestamp_memo memo = { 0 };
+    uint32_t values = 0;
+    for (int round = 0; round < 60000; round++) {
+        seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        uint32_t draw = (uint32_t)(seed >> 32);
+        char text[40];
+        snprintf(text, sizeof text, "%s-%02u-%02u%c%02u:%02u:%02u%s",
+                 draw % 7 == 0 ? "1883" : "2018", draw % 3 == 0 ? 11u : 3u,
+                 18u + draw % 2, draw % 11 == 0 ? ' ' : 'T',
+                 draw % 5 == 0 ? 2u : 24u * (draw % 97 == 0), draw / 8 % 2,
+                 draw / 16 % 62, tails[draw / 1024 % 12]);
+        if (draw % 13 == 0)
+            text[draw / 4096 % strlen(text)] = damage[draw / 65536 % (sizeof damage - 1)];
+        const sl_time_zone *z = zone(zones[draw / 256 % 3]);
+        int64_t a = -1, b = -1;
+        bool is_value = sl_timestamp_parse(text, strlen(text), z, &a);
+        assert_int_equal(sl_timestamp_parse_next(text, strlen(text), z, &memo, &b),
+                         is_value);
+        assert_int_equal(a, b);
+        values += is_value;
+    }
+    assert_true(values > 20000 && values < 59000);
+    memo = (sl_timestamp_memo){ 0 }; /* knows nothing: zero bytes are no minute */
+    static const char zeros[19] = "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0:00";
+    int64_t us;
+    assert_false(sl_timestamp_parse_next(zeros, 19, zone("UTC"), &memo, &us));
+}
+
 /* spark:FJ3 */
 static void timestamp_parse__reads_the_forms_spark_casts(void **state)
 {
@@ -333,6 +371,7 @@ int main(void)
         T(offset__is_local_mean_time_before_all_transitions),
         T(find__reads_fixed_offsets),
         T(find__names_the_nearest_zone_it_knows),
+        T(timestamp_parse_next__gives_what_parse_gives),
         T(timestamp_parse__reads_the_forms_spark_casts),
         T(timestamp_parse__refuses_what_is_no_time),
         T(timestamp_parse__agrees_with_itself_off_the_fast_path),
