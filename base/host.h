@@ -54,10 +54,15 @@ typedef struct sl_host_class {
     sl_timer_ref (*timer)(sl_host *h, void *owner, int64_t at_mono_us,
                           void (*fn)(void *user), void *user);
     void (*timer_cancel)(sl_host *h, sl_timer_ref t);
-    /* Drop all queued posts, timers and undelivered `done`s of this owner (its jobs still
-     * run). The real host waits until its submitted jobs, running or queued, have run;
-     * the virtual one drops those that have not: the node they ran on is gone. Not from a
-     * job of the same owner. */
+    /* Call fn(user) on the loop thread each time fd turns readable (an edge: read until
+     * it would block), also if it is readable now. The real host only: the virtual one
+     * has no descriptors. */
+    void (*watch)(sl_host *h, void *owner, int fd, void (*fn)(void *user), void *user);
+    void (*unwatch)(sl_host *h, int fd); /* before fd is closed; no call comes after it */
+    /* Drop all queued posts, timers, watches and undelivered `done`s of this owner (its
+     * jobs still run). The real host waits until its submitted jobs, running or queued,
+     * have run; the virtual one drops those that have not: the node they ran on is gone.
+     * Not from a job of the same owner. */
     void (*close_owner)(sl_host *h, void *owner);
     /* Run events until *stop is true (checked after each event). The real host waits for
      * events, for ever if need be; the virtual one jumps to the next and returns false if
@@ -106,6 +111,15 @@ static inline sl_timer_ref sl_host_timer(sl_host *h, void *owner, int64_t at_mon
 static inline void sl_host_timer_cancel(sl_host *h, sl_timer_ref t)
 {
     h->class->timer_cancel(h, t);
+}
+static inline void sl_host_watch(sl_host *h, void *owner, int fd, void (*fn)(void *),
+                                 void *user)
+{
+    h->class->watch(h, owner, fd, fn, user);
+}
+static inline void sl_host_unwatch(sl_host *h, int fd)
+{
+    h->class->unwatch(h, fd);
 }
 static inline void sl_host_close_owner(sl_host *h, void *owner)
 {

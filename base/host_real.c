@@ -3,6 +3,10 @@
  * counter before it sleeps, once for each time it was woken: a busy pipeline saves the
  * wake-up, an idle process uses no CPU.
  *
+ * The loop sleeps on a condition until something watches a descriptor (host_watch.c);
+ * then it sleeps in epoll, and who queues something for a sleeping loop writes its
+ * eventfd.
+ *
  *     any thread --post/submit--> [loop queue] --> loop thread (run_until)
  *                                 [lane queue] --> lane thread --done--> [loop queue] */
 
@@ -20,8 +24,14 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/host_queue_private.h"
+#include "base/host_watch_private.h"
 
-enum { LANES_MAX = 1024, LOOP_SPIN_US = 50, LANE_SPIN_US = 20 };
+enum {
+    LANES_MAX = 1024,
+    LOOP_SPIN_US = 50,
+    LANE_SPIN_US = 20,
+    EVENTS_PER_POLL = 32, /* of a loop that is never idle */
+};
 
 typedef struct real_host real_host;
 
@@ -48,6 +58,8 @@ struct real_host {
     sl_event_heap timers;
     uint64_t timer_last;
     bool timer_was_last; /* turns between due timers and events */
+    sl_watches *watches; /* NULL: nothing was ever watched */
+    bool polling;        /* the loop sleeps in epoll */
     /* lanes: only ever added */
     real_lane *lanes[LANES_MAX];
     uint32_t lane_count;
@@ -165,6 +177,16 @@ static void spin_while(const _Atomic uint64_t *counter, uint64_t seen, int64_t l
 
 /* ---- the loop's queue; lock held ---- */
 
+static void wake_loop(real_host *r)
+{
+    if (r->polling) {
+        r->polling = false; /* one write wakes it */
+        sl_watches__wake(r->watches);
+    } else {
+        pthread_cond_signal(&r->loop_wake);
+    }
+}
+
 static void push_event(real_host *r, const sl_event *e)
 {
     if (r->ring_count == r->ring_capacity) {
@@ -179,7 +201,7 @@ static void push_event(real_host *r, const sl_event *e)
     }
     r->ring[(r->ring_head + r->ring_count++) % r->ring_capacity] = *e;
     atomic_fetch_add_explicit(&r->loop_fed, 1, memory_order_relaxed);
-    pthread_cond_signal(&r->loop_wake);
+    wake_loop(r);
 }
 
 /* The next thing to do now: a due timer and an event take turns, so that neither starves
@@ -202,9 +224,38 @@ static bool take_event(real_host *r, sl_event *ret)
     return true;
 }
 
+/* Lock held, but let go while it waits: descriptors that turned readable within wait_us
+ * (-1: for ever) become events. */
+static void poll_watches(real_host *r, int64_t wait_us)
+{
+    const sl_watch *ready[SL_WATCH_READY_MAX];
+    r->polling = wait_us != 0;
+    pthread_mutex_unlock(&r->lock);
+    uint32_t count = sl_watches__poll(r->watches, wait_us, ready);
+    pthread_mutex_lock(&r->lock);
+    r->polling = false;
+    /* Only this thread unwatches, so they are all alive. */
+    for (uint32_t i = 0; i < count; i++) {
+        sl_event e = { .kind = SL_EVENT_POST,
+                       .owner = ready[i]->owner,
+                       .fn = ready[i]->fn,
+                       .user = ready[i]->user };
+        push_event(r, &e);
+    }
+}
+
 /* Sleep until something is queued or the next timer is due. */
 static void wait_for_event(real_host *r)
 {
+    if (r->watches) {
+        int64_t wait_us = -1;
+        if (r->timers.count > 0) {
+            wait_us = r->timers.events[0].at_us - clock_us(CLOCK_MONOTONIC);
+            wait_us = wait_us < 0 ? 0 : wait_us;
+        }
+        poll_watches(r, wait_us);
+        return;
+    }
     if (r->timers.count == 0) {
         pthread_cond_wait(&r->loop_wake, &r->lock);
         return;
@@ -215,23 +266,39 @@ static void wait_for_event(real_host *r)
     pthread_cond_timedwait(&r->loop_wake, &r->lock, &t);
 }
 
+/* The lock is let go meanwhile. */
+static void spin_for_event(real_host *r)
+{
+    uint64_t seen = atomic_load_explicit(&r->loop_fed, memory_order_relaxed);
+    if (!r->watches) {
+        pthread_mutex_unlock(&r->lock);
+        spin_while(&r->loop_fed, seen, LOOP_SPIN_US);
+        pthread_mutex_lock(&r->lock);
+        return;
+    }
+    int64_t until_us = clock_us(CLOCK_MONOTONIC) + LOOP_SPIN_US;
+    while (r->ring_count == 0 && clock_us(CLOCK_MONOTONIC) < until_us)
+        poll_watches(r, 0);
+}
+
 static bool real_run_until(sl_host *h, const bool *stop)
 {
     real_host *r = real_of(h);
     bool may_spin = r->spins;
+    uint32_t unpolled = 0;
     while (!*stop) {
         sl_event e;
         pthread_mutex_lock(&r->lock);
+        if (r->watches && ++unpolled >= EVENTS_PER_POLL) {
+            unpolled = 0;
+            poll_watches(r, 0);
+        }
         while (!take_event(r, &e)) {
-            if (may_spin && r->jobs_out > 0) {
-                uint64_t seen = atomic_load_explicit(&r->loop_fed, memory_order_relaxed);
-                may_spin = false;
-                pthread_mutex_unlock(&r->lock);
-                spin_while(&r->loop_fed, seen, LOOP_SPIN_US);
-                pthread_mutex_lock(&r->lock);
-            } else {
+            if (may_spin && r->jobs_out > 0)
+                spin_for_event(r);
+            else
                 wait_for_event(r);
-            }
+            may_spin = false;
         }
         pthread_mutex_unlock(&r->lock);
         sl_event__call(&e);
@@ -262,7 +329,7 @@ static sl_timer_ref real_timer(sl_host *h, void *owner, int64_t at_mono_us,
     e.id = ++r->timer_last;
     sl_event_heap__push(&r->timers, &e);
     atomic_fetch_add_explicit(&r->loop_fed, 1, memory_order_relaxed);
-    pthread_cond_signal(&r->loop_wake); /* it may be the earliest now */
+    wake_loop(r); /* it may be the earliest now */
     pthread_mutex_unlock(&r->lock);
     return (sl_timer_ref){ e.id };
 }
@@ -272,6 +339,42 @@ static void real_timer_cancel(sl_host *h, sl_timer_ref t)
     real_host *r = real_of(h);
     pthread_mutex_lock(&r->lock);
     sl_event_heap__remove_timer(&r->timers, t.id);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- descriptors: loop thread ---- */
+
+static void real_watch(sl_host *h, void *owner, int fd, void (*fn)(void *user),
+                       void *user)
+{
+    real_host *r = real_of(h);
+    pthread_mutex_lock(&r->lock);
+    if (!r->watches)
+        r->watches = sl_watches__new();
+    pthread_mutex_unlock(&r->lock);
+    sl_watches__add(r->watches, (sl_watch){ owner, fd, fn, user });
+}
+
+/* Events queued for it go too. */
+static void drop_watched(real_host *r, const sl_watch *w)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->ring_count; i++) {
+        sl_event e = r->ring[(r->ring_head + i) % r->ring_capacity];
+        if (e.fn != w->fn || e.user != w->user || e.owner != w->owner)
+            r->ring[(r->ring_head + kept++) % r->ring_capacity] = e;
+    }
+    r->ring_count = kept;
+}
+
+static void real_unwatch(sl_host *h, int fd)
+{
+    real_host *r = real_of(h);
+    sl_watch w;
+    if (!r->watches || !sl_watches__remove(r->watches, fd, &w))
+        return;
+    pthread_mutex_lock(&r->lock);
+    drop_watched(r, &w);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -420,6 +523,8 @@ static void real_close_owner(sl_host *h, void *owner)
     while (owns_a_job(r, owner))
         pthread_cond_wait(&r->job_finished, &r->lock);
     r->closers--;
+    if (r->watches)
+        sl_watches__remove_owner(r->watches, owner);
     drop_events(r, owner);
     pthread_mutex_unlock(&r->lock);
 }
@@ -449,6 +554,7 @@ static void real_free(sl_host *h)
     pthread_cond_destroy(&r->loop_wake);
     pthread_mutex_destroy(&r->lock);
     sl_event_heap__deinit(&r->timers);
+    sl_watches__free(r->watches);
     sl_free(r->ring);
     sl_free(r->failpoint_name);
     sl_free(r);
@@ -463,6 +569,8 @@ static const sl_host_class real_class = {
     .post = real_post,
     .timer = real_timer,
     .timer_cancel = real_timer_cancel,
+    .watch = real_watch,
+    .unwatch = real_unwatch,
     .close_owner = real_close_owner,
     .run_until = real_run_until,
     .failpoint = real_failpoint,

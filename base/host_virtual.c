@@ -113,6 +113,17 @@ static void virtual_timer_cancel(sl_host *h, sl_timer_ref t)
     sl_event_heap__remove_timer(&virtual_of(h)->queue, t.id);
 }
 
+static void no_watch(sl_host *h, void *owner, int fd, void (*fn)(void *user), void *user)
+{
+    (void)h, (void)owner, (void)fd, (void)fn, (void)user;
+    SL_ASSERT(!"a virtual host watches no descriptors");
+}
+
+static void no_unwatch(sl_host *h, int fd)
+{
+    (void)h, (void)fd;
+}
+
 /* Jobs that did not run yet go too: the owner's machine is gone. */
 static void virtual_close_owner(sl_host *h, void *owner)
 {
@@ -205,6 +216,8 @@ static const sl_host_class virtual_class = {
     .post = virtual_post,
     .timer = virtual_timer,
     .timer_cancel = virtual_timer_cancel,
+    .watch = no_watch,
+    .unwatch = no_unwatch,
     .close_owner = virtual_close_owner,
     .run_until = virtual_run_until,
     .failpoint = virtual_failpoint,

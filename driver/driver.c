@@ -119,9 +119,10 @@ static void on_worker_message(sl_driver *d, const char *from, uint64_t incarnati
         sl_dispatch_on_message(x, w, m, arena, ret_kept);
 }
 
-static void on_message(void *user, const char *from, uint64_t incarnation, sl_span frame)
+static void on_message(void *user, const char *from, uint64_t incarnation, sl_blob *blob)
 {
     sl_driver *d = (sl_driver *)user;
+    sl_span frame = sl_blob_span(blob);
     if (sl_cmsg_is(frame)) {
         sl_clients_on_frame(d->clients, from, incarnation, frame);
         return;
@@ -216,7 +217,9 @@ sl_code sl_driver_new(sl_host *host, sl_network *network, const sl_driver_config
     d->planner = sl_host_lane(host, "planner");
     d->workers = sl_worker_registry_new(host, timing_of(config->options),
                                         (sl_worker_callbacks){ on_joined, on_lost, d });
-    sl_channel_callbacks callbacks = { on_message, on_peer, d };
+    sl_channel_callbacks callbacks = { .on_message = on_message,
+                                       .on_peer = on_peer,
+                                       .user = d };
     sl_code code = SL_OK;
     if (config->directory != NULL)
         code = sl_query_registry_open(host->fs, config->kv, config->directory,

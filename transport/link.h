@@ -1,56 +1,99 @@
-/* link.h - datagrams between processes: the layer that may lose, repeat, delay and
- * reorder.
+/* link.h - packets between processes: the layer that may lose, repeat, delay and reorder.
  *
- * A port belongs to one machine (a driver or a worker) and has an address; it sends
- * frames to other ports and gets called with frames that arrive, on the loop thread.
- * Nothing is promised about delivery: channel.h makes it reliable.  Links: in-process
- * (link_local.c, here for driver and worker of one process), ZeroMQ, and in tests a
- * simulated one.
+ * A port belongs to one machine (a driver, a worker, a client).  It sends packets to
+ * other ports by address and gets called, on the loop thread, with packets that arrive
+ * and with what the link knows of its connections.  Nothing is promised about delivery:
+ * channel.h makes it reliable.  Links: in-process (below), ZeroMQ (link_zmq.h), and in
+ * tests the in-process one with faults.
  *
- * Thread: loop thread. */
+ * Packet:    a head of SL_LINK_HEAD_BYTES and a body, which may be NULL.  The body is
+ *            shared with the sender, not copied; whoever keeps it takes a reference.
+ * Address:   a text that others can dial ("driver", "tcp://127.0.0.1:7077",
+ *            "ipc:///run/sluice/w1"), or a name nobody can dial ("client-7f3a"): such a
+ *            port is answered over the connection it made.
+ * Who:       a peer is (address, incarnation).  The link states the incarnation where it
+ *            knows it, 0 where not; send() says which one is meant (0: whoever is there).
+ * Events:    hints, they may come late or for nothing:
+ *              UP        a connection stands (again): what was under way may be lost
+ *              DOWN      it dropped
+ *              WRITABLE  a send was refused with SL_EAGAIN; now it may succeed
+ * Thread:    loop thread. */
 
 #ifndef SL_TRANSPORT_LINK_H
 #define SL_TRANSPORT_LINK_H
 
-#include "base/bytes.h"
+#include "base/blob.h"
 #include "base/host.h"
+
+#define SL_LINK_HEAD_BYTES 48u
+#define SL_ADDRESS_BYTES_MAX 200u
+
+typedef enum sl_link_event {
+    SL_LINK_UP,
+    SL_LINK_DOWN,
+    SL_LINK_WRITABLE,
+} sl_link_event;
+
+/* A callback must not close the port; everything else is allowed. */
+typedef struct sl_port_callbacks {
+    void (*receive)(void *user, const char *from, uint64_t incarnation,
+                    const uint8_t *head, sl_blob *body);
+    void (*event)(void *user, const char *peer, uint64_t incarnation,
+                  sl_link_event event);
+    void *user;
+} sl_port_callbacks;
 
 typedef struct sl_port sl_port;
 
 typedef struct sl_port_class {
-    void (*send)(sl_port *p, const char *to, sl_span frame); /* copies */
+    sl_code (*send)(sl_port *p, const char *to, uint64_t incarnation, const uint8_t *head,
+                    sl_blob *body, sl_error *err);
+    void (*forget)(sl_port *p, const char *to);
     void (*close)(sl_port *p);
 } sl_port_class;
 
 struct sl_port {
     const sl_port_class *class;
+    const char *address; /* as others dial it: an asked port 0 is a number here */
 };
 
-typedef void (*sl_port_receive)(void *user, const char *from, sl_span frame);
-
-static inline void sl_port_send(sl_port *p, const char *to, sl_span frame)
+/* SL_OK: on its way, or lost.  SL_EAGAIN: refused now, WRITABLE or UP follows.  Any other
+ * code: this address can never be reached. */
+static inline SL_CHECKED sl_code sl_port_send(sl_port *p, const char *to,
+                                              uint64_t incarnation, const uint8_t *head,
+                                              sl_blob *body, sl_error *err)
 {
-    p->class->send(p, to, frame);
+    return p->class->send(p, to, incarnation, head, body, err);
 }
+/* Close connections this port made to `to`. */
+static inline void sl_port_forget(sl_port *p, const char *to)
+{
+    p->class->forget(p, to);
+}
+/* No callback comes after it. NULL is fine. */
 static inline void sl_port_close(sl_port *p)
 {
     if (p)
         p->class->close(p);
 }
 
-/* What a driver or worker opens its port from. */
+/* What a driver, worker or client opens its port from. */
 typedef struct sl_network sl_network;
 struct sl_network {
     sl_code (*open)(sl_network *n, sl_host *host, const char *address,
-                    sl_port_receive receive, void *user, sl_port **ret, sl_error *err);
+                    uint64_t incarnation, sl_port_callbacks callbacks, sl_port **ret,
+                    sl_error *err);
 };
 
-/* Ports of one process; a frame to an address nobody has is dropped. */
+/* ---- ports of one process ---- */
+
+/* A packet to an address nobody has is dropped; a port that closes is DOWN for the rest.
+ */
 typedef struct sl_local_network sl_local_network;
 sl_local_network *sl_local_network_new(void);
 void sl_local_network_free(sl_local_network *n);
 sl_network *sl_local_network_of(sl_local_network *n);
-/* Faults for simulation: what happens to one frame: how many copies (0 = lost) and the
+/* Faults for simulation: what happens to one packet: how many copies (0 = lost) and the
  * delay of each. */
 typedef struct sl_link_faults {
     uint32_t (*copies)(void *user, const char *from, const char *to,

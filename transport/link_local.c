@@ -1,4 +1,5 @@
-/* Ports of one process: a frame is copied and becomes an event of the receiver's host. */
+/* Ports of one process: a packet becomes an event of the receiver's host; its body is
+ * shared. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,8 +10,8 @@ typedef struct local_port {
     sl_local_network *network;
     sl_host *host;
     char *address;
-    sl_port_receive receive;
-    void *user;
+    uint64_t incarnation;
+    sl_port_callbacks callbacks;
     struct local_port *next;
 } local_port;
 
@@ -21,14 +22,17 @@ struct sl_local_network {
     struct delivery *under_way; /* so that freeing the network loses nothing */
 };
 
-/* One frame on its way. It names the receiver by address: the port may close meanwhile.
- */
+/* One packet, or the news of a closed port, on its way. It names the receiver by
+ * address: the port may close meanwhile. */
 typedef struct delivery {
     struct delivery *next, **link;
     sl_local_network *network;
+    sl_host *host; /* the receiver's */
     char *from, *to;
-    size_t size_bytes;
-    uint8_t frame[];
+    uint64_t incarnation;
+    bool is_down;
+    uint8_t head[SL_LINK_HEAD_BYTES];
+    sl_blob *body;
 } delivery;
 
 static local_port *find_port(sl_local_network *n, const char *address)
@@ -44,6 +48,7 @@ static void delivery_free(delivery *d)
     *d->link = d->next;
     if (d->next != NULL)
         d->next->link = d->link;
+    sl_blob_unref(d->body);
     sl_free(d->from);
     sl_free(d->to);
     sl_free(d);
@@ -53,63 +58,100 @@ static void deliver(void *user)
 {
     delivery *d = (delivery *)user;
     local_port *p = find_port(d->network, d->to);
-    if (p != NULL)
-        p->receive(p->user, d->from, sl_span_of(d->frame, d->size_bytes));
+    if (p != NULL && d->is_down && p->callbacks.event != NULL)
+        p->callbacks.event(p->callbacks.user, d->from, d->incarnation, SL_LINK_DOWN);
+    else if (p != NULL && !d->is_down)
+        p->callbacks.receive(p->callbacks.user, d->from, d->incarnation, d->head,
+                             d->body);
     delivery_free(d);
 }
 
-static void send_copy(local_port *from, local_port *to, sl_span frame, int64_t delay_us)
+static delivery *delivery_new(const local_port *from, const local_port *to)
 {
-    delivery *d = (delivery *)sl_alloc(sizeof *d + frame.size_bytes);
+    delivery *d = (delivery *)sl_calloc(1, sizeof *d);
     d->network = from->network;
+    d->host = to->host;
     d->from = sl_strdup(from->address);
     d->to = sl_strdup(to->address);
-    d->size_bytes = frame.size_bytes;
-    memcpy(d->frame, frame.data, frame.size_bytes);
+    d->incarnation = from->incarnation;
     d->link = &from->network->under_way;
     d->next = *d->link;
     if (d->next != NULL)
         d->next->link = &d->next;
     *d->link = d;
-    /* Owned by the network, not a port: a closed port finds nobody, and frees it. */
+    return d;
+}
+
+/* Owned by the network, not a port: a closed port finds nobody, and frees it. */
+static void dispatch(delivery *d, int64_t delay_us)
+{
     if (delay_us <= 0)
-        sl_host_post(to->host, from->network, deliver, d);
+        sl_host_post(d->host, d->network, deliver, d);
     else
-        (void)sl_host_timer(to->host, from->network, sl_host_mono_us(to->host) + delay_us,
+        (void)sl_host_timer(d->host, d->network, sl_host_mono_us(d->host) + delay_us,
                             deliver, d);
 }
 
-static void local_send(sl_port *port, const char *address, sl_span frame)
+static sl_code local_send(sl_port *port, const char *address, uint64_t incarnation,
+                          const uint8_t *head, sl_blob *body, sl_error *err)
 {
     local_port *from = (local_port *)port;
     local_port *to = find_port(from->network, address);
     const sl_link_faults *faults = &from->network->faults;
     int64_t delay_us[4] = { 0 };
     uint32_t copies = 1;
+    (void)incarnation;
+    (void)err;
     if (to == NULL)
-        return; /* as a wire to a host that is down */
+        return SL_OK; /* as a wire to a host that is down */
     if (faults->copies != NULL)
         copies = faults->copies(faults->user, from->address, address, delay_us);
-    for (uint32_t i = 0; i < copies && i < 4; i++)
-        send_copy(from, to, frame, delay_us[i]);
+    for (uint32_t i = 0; i < copies && i < 4; i++) {
+        delivery *d = delivery_new(from, to);
+        memcpy(d->head, head, sizeof d->head);
+        d->body = body != NULL ? sl_blob_ref(body) : NULL;
+        dispatch(d, delay_us[i]);
+    }
+    return SL_OK;
+}
+
+static void local_forget(sl_port *port, const char *to)
+{
+    (void)port;
+    (void)to;
+}
+
+static void unlink_port(local_port *p)
+{
+    local_port **at = &p->network->ports;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+}
+
+static void port_free(local_port *p)
+{
+    sl_free(p->address);
+    sl_free(p);
 }
 
 static void local_close(sl_port *port)
 {
     local_port *p = (local_port *)port;
-    local_port **at = &p->network->ports;
-    while (*at != p)
-        at = &(*at)->next;
-    *at = p->next;
-    sl_free(p->address);
-    sl_free(p);
+    unlink_port(p);
+    for (local_port *to = p->network->ports; to != NULL; to = to->next) {
+        delivery *d = delivery_new(p, to);
+        d->is_down = true;
+        dispatch(d, 0);
+    }
+    port_free(p);
 }
 
-static const sl_port_class local_class = { local_send, local_close };
+static const sl_port_class local_class = { local_send, local_forget, local_close };
 
 static sl_code local_open(sl_network *network, sl_host *host, const char *address,
-                          sl_port_receive receive, void *user, sl_port **ret,
-                          sl_error *err)
+                          uint64_t incarnation, sl_port_callbacks callbacks,
+                          sl_port **ret, sl_error *err)
 {
     sl_local_network *n = (sl_local_network *)network;
     if (find_port(n, address) != NULL)
@@ -119,8 +161,9 @@ static sl_code local_open(sl_network *network, sl_host *host, const char *addres
     p->network = n;
     p->host = host;
     p->address = sl_strdup(address);
-    p->receive = receive;
-    p->user = user;
+    p->port.address = p->address;
+    p->incarnation = incarnation;
+    p->callbacks = callbacks;
     p->next = n->ports;
     n->ports = p;
     *ret = &p->port;
@@ -138,10 +181,15 @@ void sl_local_network_free(sl_local_network *n)
 {
     if (n == NULL)
         return;
-    while (n->ports != NULL)
-        local_close(&n->ports->port);
-    while (n->under_way != NULL)
+    while (n->ports != NULL) {
+        local_port *p = n->ports;
+        unlink_port(p);
+        port_free(p);
+    }
+    while (n->under_way != NULL) {
+        sl_host_close_owner(n->under_way->host, n); /* it would be delivered */
         delivery_free(n->under_way);
+    }
     sl_free(n);
 }
 

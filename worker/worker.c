@@ -215,7 +215,7 @@ static void fence(sl_worker *w, const char *why, bool may_return)
         w->config.on_fenced(w->config.user, why, may_return);
 }
 
-static void on_message(void *user, const char *from, uint64_t incarnation, sl_span frame)
+static void on_message(void *user, const char *from, uint64_t incarnation, sl_blob *frame)
 {
     sl_worker *w = (sl_worker *)user;
     sl_arena *arena = sl_arena_new();
@@ -227,7 +227,7 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_sp
         sl_arena_free(arena);
         return;
     }
-    if (sl_message_decode(frame, arena, &m, &err) != SL_OK) {
+    if (sl_message_decode(sl_blob_span(frame), arena, &m, &err) != SL_OK) {
         log_warn("WORKER-BAD-MESSAGE", "from %s: %s", from, err.text);
         sl_arena_free(arena);
         return;
@@ -341,7 +341,9 @@ sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config
     w->work_dir = sl_strdup(config->work_dir);
     w->incarnation = sl_host_rand64(host) | 1;
     sl_budget_init(&w->budget, NULL, "worker", config->memory_bytes);
-    sl_channel_callbacks callbacks = { on_message, on_peer, w };
+    sl_channel_callbacks callbacks = { .on_message = on_message,
+                                       .on_peer = on_peer,
+                                       .user = w };
     sl_code code = sl_channel_new(host, network, w->address, w->incarnation, callbacks,
                                   &w->channel, err);
     if (code != SL_OK) {

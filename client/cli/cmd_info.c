@@ -8,6 +8,7 @@
 #include "client/cli/flags.h"
 #include "client/cluster/local.h"
 #include "sluice/sluice.h"
+#include "transport/link_zmq.h"
 
 static const char options_help[] =
     "usage: sluice options [--json]\n"
@@ -84,6 +85,7 @@ int sl_cli_version(int argc, char **argv)
         return code;
     printf("sluice %s\n", sl_client_version());
     printf("compiler    %s\n", COMPILER);
+    printf("zeromq      %s\n", sl_zmq_version());
     if (SL_BUILT_WITH[0] != '\0')
         printf("built with  %s\n", SL_BUILT_WITH);
     puts("masters     local, local[N], local[*]\n"

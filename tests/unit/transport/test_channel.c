@@ -37,13 +37,13 @@ static int64_t no_time(void *user)
     return 0;
 }
 
-static void on_message(void *user, const char *from, uint64_t incarnation, sl_span frame)
+static void on_message(void *user, const char *from, uint64_t incarnation, sl_blob *frame)
 {
     struct end *e = (struct end *)user;
     uint32_t number;
     (void)from;
     (void)incarnation;
-    memcpy(&number, frame.data, sizeof number);
+    memcpy(&number, frame->data, sizeof number);
     if (number != e->received)
         e->out_of_order = true;
     e->received++;
@@ -80,7 +80,9 @@ static uint32_t faulty(void *user, const char *from, const char *to,
 static void open_end(struct fixture *f, struct end *e, const char *address,
                      uint64_t incarnation)
 {
-    sl_channel_callbacks callbacks = { on_message, on_peer, e };
+    sl_channel_callbacks callbacks = { .on_message = on_message,
+                                       .on_peer = on_peer,
+                                       .user = e };
     *e = (struct end){ 0 };
     assert_int_equal(sl_channel_new(f->host, sl_local_network_of(f->network), address,
                                     incarnation, callbacks, &e->channel, NULL),
