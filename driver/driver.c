@@ -107,6 +107,10 @@ static void on_worker_message(sl_driver *d, const char *from, uint64_t incarnati
     }
     if (was_suspect)
         on_joined(d, NULL);
+    if (m->kind == SL_MSG_LEAVE) {
+        sl_worker_registry_lose(d->workers, from, "it left");
+        return;
+    }
     if (m->kind == SL_MSG_HEARTBEAT) {
         sl_worker_registry_heartbeat(d->workers, from, &m->u.heartbeat);
         return;
@@ -154,6 +158,11 @@ static void on_peer(void *user, const char *from, uint64_t incarnation)
 sl_dworker *sl_driver__workers(const sl_driver *d)
 {
     return sl_worker_registry_first(d->workers);
+}
+
+const char *sl_driver_address(const sl_driver *d)
+{
+    return sl_channel_address(d->channel);
 }
 
 uint32_t sl_driver__slots(const sl_driver *d)

@@ -49,6 +49,7 @@ void sl_driver_register_options(void);
 SL_CHECKED sl_code sl_driver_new(sl_host *host, sl_network *network,
                                  const sl_driver_config *config, sl_driver **ret,
                                  sl_error *err);
+const char *sl_driver_address(const sl_driver *d); /* as others dial it */
 /* Abandons what runs. Use sl_driver_stop() first to end at batch boundaries. NULL is
  * fine. */
 void sl_driver_free(sl_driver *d);

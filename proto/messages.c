@@ -585,6 +585,20 @@ static void rejected_in(const ProtobufCMessage *from, sl_arena *a, sl_message *r
     ret->u.rejected = (sl_msg_rejected){ m->why, m->register_again };
 }
 
+static ProtobufCMessage *leave_out(sl_arena *a)
+{
+    Sl__Pb__Leave *m = SL_ARENA_NEW(a, Sl__Pb__Leave);
+    sl__pb__leave__init(m);
+    return &m->base;
+}
+
+static void leave_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret)
+{
+    (void)from;
+    (void)a;
+    (void)ret;
+}
+
 /* ---- the table of messages ---- */
 
 static const struct codec {
@@ -606,6 +620,7 @@ static const struct codec {
     [SL_MSG_ABORT] = { "ABORT", &sl__pb__abort__descriptor, abort_in },
     [SL_MSG_SNAPSHOT] = { "SNAPSHOT", &sl__pb__snapshot__descriptor, snapshot_in },
     [SL_MSG_REJECTED] = { "REJECTED", &sl__pb__rejected__descriptor, rejected_in },
+    [SL_MSG_LEAVE] = { "LEAVE", &sl__pb__leave__descriptor, leave_in },
 };
 
 const char *sl_message_kind_name(sl_message_kind kind)
@@ -643,6 +658,8 @@ static ProtobufCMessage *message_out(sl_arena *a, const sl_message *m)
         return snapshot_out(a, &m->u.snapshot);
     case SL_MSG_REJECTED:
         return rejected_out(a, &m->u.rejected);
+    case SL_MSG_LEAVE:
+        return leave_out(a);
     }
     return NULL;
 }

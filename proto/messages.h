@@ -7,6 +7,7 @@
  *   worker                                   driver
  *     REGISTER ------------------------------->
  *     <-------------------- REGISTERED | REJECTED
+ *     LEAVE ---------------------------------->
  *     HEARTBEAT (every 500 ms) --------------->
  *     <----------------------------------- DEPLOY   a fragment, once per query and worker
  *     <------------------------------------- TASK   one try of one batch: all its stages
@@ -47,6 +48,7 @@ typedef enum sl_message_kind {
     SL_MSG_ABORT = 11,
     SL_MSG_SNAPSHOT = 12,
     SL_MSG_REJECTED = 13,
+    SL_MSG_LEAVE = 14, /* a worker goes, on its own wish; it has no fields */
 } sl_message_kind;
 
 /* Which try of which batch. Every message about a batch carries it; a stale one is

@@ -235,6 +235,8 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_bl
     switch (m.kind) {
     case SL_MSG_REGISTERED:
         w->registered = true;
+        if (w->config.on_registered != NULL)
+            w->config.on_registered(w->config.user, m.u.registered.name);
         break;
     case SL_MSG_REJECTED:
         fence(w, m.u.rejected.why, m.u.rejected.register_again);
@@ -356,6 +358,18 @@ sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config
                              on_heartbeat, w);
     *ret = w;
     return SL_OK;
+}
+
+const char *sl_worker_address(const sl_worker *w)
+{
+    return sl_channel_address(w->channel);
+}
+
+void sl_worker_leave(sl_worker *w)
+{
+    sl_message m = { .kind = SL_MSG_LEAVE };
+    if (w->registered && !w->fenced)
+        sl_worker__send(w, &m);
 }
 
 void sl_worker_free(sl_worker *w)

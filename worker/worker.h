@@ -37,6 +37,8 @@ typedef struct sl_worker_config {
      * does, or will soon. 0: never (they share a process). */
     int64_t fence_us;
     const char *host_name; /* for people; NULL "localhost" */
+    /* Loop thread: the driver took it, under this name. May be NULL. */
+    void (*on_registered)(void *user, const char *name);
     /* Loop thread, once: it was fenced, by itself or by the driver, and does nothing any
      * more. Free it; may_return: a new one, of another incarnation, may register. NULL if
      * fence_us is 0. */
@@ -51,6 +53,9 @@ typedef struct sl_worker sl_worker;
 SL_CHECKED sl_code sl_worker_new(sl_host *host, sl_network *network,
                                  const sl_worker_config *config, sl_worker **ret,
                                  sl_error *err);
+const char *sl_worker_address(const sl_worker *w); /* as others dial it */
+/* Tell the driver that it goes: what runs here is run again elsewhere at once. */
+void sl_worker_leave(sl_worker *w);
 /* Waits for running jobs; nothing of it runs afterwards. NULL is fine. */
 void sl_worker_free(sl_worker *w);
 int64_t sl_worker_memory_used(const sl_worker *w);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/version.h"
 #include "client/api/client_private.h"
+#include "client/cluster/master.h"
 
 const char *sl_client_version(void)
 {
@@ -35,7 +36,9 @@ sl_client_status sl_client__status_of(sl_code code)
 
 sl_client_status sl_client__fail(sl_client_error *to, const sl_error *from)
 {
-    sl_client_status status = sl_client__status_of(from->code);
+    sl_client_status status = strcmp(from->condition, "CANNOT_CONNECT") == 0
+                                  ? SL_CLIENT_CONNECT
+                                  : sl_client__status_of(from->code);
     if (to == NULL)
         return status;
     *to =
@@ -115,17 +118,46 @@ static int start_loop(sl_client *c)
     return reason;
 }
 
-static sl_code start(sl_client *c, uint32_t slots, sl_error *err)
+#define LINGER_MS 200
+
+static sl_code start_local(sl_client *c, uint32_t slots, sl_error *err)
 {
     sl_local_config local = { .slots = slots };
     SL_TRY(sl_local_cluster_new(&local, &c->cluster, err));
     c->host = sl_local_host(c->cluster);
     c->network = sl_local_network_in(c->cluster);
     c->driver_address = sl_strdup(SL_LOCAL_DRIVER_ADDRESS);
-    SL_TRY(sl_client__connect(c, "client", err));
+    return SL_OK;
+}
+
+static sl_code start_remote(sl_client *c, const sl_master *master, sl_error *err)
+{
+    const char *address = master->address;
+    if (master->kind == SL_MASTER_LOCAL_CLUSTER) {
+        SL_TRY(sl_process_cluster_new(master->workers, master->slots, &c->processes, err));
+        address = sl_process_cluster_address(c->processes);
+    }
+    SL_TRY(sl_zmq_address_check(address, err));
+    c->driver_address = sl_strdup(address);
+    SL_TRY(sl_host_real_new(&c->host, err));
+    SL_TRY(sl_zmq_network_new(LINGER_MS, &c->zmq, err));
+    c->network = sl_zmq_network_of(c->zmq);
+    return SL_OK;
+}
+
+static sl_code start(sl_client *c, const sl_master *master, sl_error *err)
+{
+    char name[64];
+    SL_TRY(master->kind == SL_MASTER_LOCAL ? start_local(c, master->slots, err)
+                                           : start_remote(c, master, err));
+    snprintf(name, sizeof name, "client-%016llx",
+             (unsigned long long)sl_host_rand64(c->host)); /* nobody dials it */
+    SL_TRY(sl_client__connect(c, name, err));
     int reason = start_loop(c);
-    return reason == 0 ? SL_OK
-                       : sl_fail_errno(err, reason, "cannot start the client's thread");
+    if (reason != 0)
+        return sl_fail_errno(err, reason, "cannot start the client's thread");
+    c->has_loop = true;
+    return master->kind == SL_MASTER_LOCAL ? SL_OK : sl_client__greet(c, err);
 }
 
 static void init_sync(sl_client *c)
@@ -138,11 +170,25 @@ static void init_sync(sl_client *c)
     pthread_mutex_init(&c->lock, NULL);
 }
 
+static void stop_loop(void *user)
+{
+    ((sl_client *)user)->stop_loop = true;
+}
+
 static void free_all(sl_client *c)
 {
+    if (c->has_loop) {
+        sl_host_post(c->host, c, stop_loop, c);
+        pthread_join(c->loop, NULL);
+    }
     if (c->host != NULL)
         sl_client__disconnect(c);
+    if (c->cluster == NULL) {
+        sl_zmq_network_free(c->zmq);
+        sl_host_free(c->host);
+    }
     sl_local_cluster_free(c->cluster);
+    sl_process_cluster_free(c->processes);
     sl_options_free(c->options);
     pthread_cond_destroy(&c->wake);
     pthread_mutex_destroy(&c->lock);
@@ -156,13 +202,13 @@ sl_client_status sl_client_open(const sl_client_config *config, sl_client **ret_
     if (config == NULL)
         config = &defaults;
     sl_error e;
-    uint32_t slots = 0;
+    sl_master master;
     sl_local_register_options();
     sl_options *options = sl_options_new();
     sl_code code = apply_settings(config, options, &e);
     if (code == SL_OK)
-        code = sl_local_master_parse(config->master != NULL ? config->master : "local[*]",
-                                     &slots, &e);
+        code = sl_master_parse(config->master != NULL ? config->master : "local[*]",
+                               &master, &e);
     if (code != SL_OK) {
         sl_options_free(options);
         return fail_usage(err, &e);
@@ -172,7 +218,7 @@ sl_client_status sl_client_open(const sl_client_config *config, sl_client **ret_
     c->print_user = config->print_user;
     c->options = options;
     init_sync(c);
-    code = start(c, slots, &e);
+    code = start(c, &master, &e);
     if (code != SL_OK) {
         free_all(c);
         return sl_client__fail(err, &e);
@@ -181,16 +227,9 @@ sl_client_status sl_client_open(const sl_client_config *config, sl_client **ret_
     return SL_CLIENT_OK;
 }
 
-static void stop_loop(void *user)
-{
-    ((sl_client *)user)->stop_loop = true;
-}
-
 void sl_client_close(sl_client *c)
 {
     if (c == NULL)
         return;
-    sl_host_post(c->host, c, stop_loop, c);
-    pthread_join(c->loop, NULL);
     free_all(c);
 }

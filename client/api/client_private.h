@@ -18,19 +18,24 @@
 
 #include <pthread.h>
 
+#include "client/cluster/launcher.h"
 #include "client/cluster/local.h"
 #include "proto/client_messages.h"
 #include "sluice/sluice.h"
 #include "transport/channel.h"
+#include "transport/link_zmq.h"
 
 typedef struct sl_call sl_call;
 typedef struct sl_client_job sl_client_job;
 
 struct sl_client {
-    sl_local_cluster *cluster; /* local[N]; NULL: the driver is elsewhere */
-    sl_host *host;             /* the cluster's, or ours */
+    sl_local_cluster *cluster;     /* local[N]; NULL: the driver is another process */
+    sl_process_cluster *processes; /* local-cluster[W,N]: ours to end */
+    sl_zmq_network *zmq;           /* with another process */
+    sl_host *host;                 /* the local cluster's, or ours */
     sl_network *network;
     pthread_t loop;
+    bool has_loop;
     bool stop_loop; /* loop thread */
 
     /* connection.c; loop thread */
@@ -88,6 +93,8 @@ typedef struct sl_reply {
 
 /* ---- connection.c ---- */
 SL_CHECKED sl_code sl_client__connect(sl_client *c, const char *address, sl_error *err);
+/* Wait for the driver's WELCOME, or what it says instead. */
+SL_CHECKED sl_code sl_client__greet(sl_client *c, sl_error *err);
 void sl_client__disconnect(sl_client *c); /* the loop has ended */
 /* Send a request and wait for its answer; the request's texts are borrowed meanwhile. Not
  * on the loop thread. */

@@ -307,6 +307,15 @@ sl_code sl_client__connect(sl_client *c, const char *address, sl_error *err)
     return SL_OK;
 }
 
+sl_code sl_client__greet(sl_client *c, sl_error *err)
+{
+    sl_cmsg_request q = { .kind = SL_REQUEST_QUERIES }; /* answered once we are welcome */
+    sl_reply reply;
+    SL_TRY(sl_client__request(c, &q, &reply, err));
+    sl_client_queries_free(reply.queries->items);
+    return SL_OK;
+}
+
 void sl_client__disconnect(sl_client *c)
 {
     if (c->channel != NULL && c->is_welcome && c->cluster == NULL) {

@@ -16,6 +16,8 @@ int sl_cli_run(int argc, char **argv);        /* run FILE.sql */
 int sl_cli_sql(int argc, char **argv);        /* sql -e | -f */
 int sl_cli_query(int argc, char **argv);      /* query progress | status DIR */
 int sl_cli_checkpoint(int argc, char **argv); /* checkpoint inspect | verify DIR */
+int sl_cli_driver(int argc, char **argv); /* the processes of a cluster */
+int sl_cli_worker(int argc, char **argv);
 int sl_cli_options(int argc, char **argv);
 int sl_cli_version(int argc, char **argv);
 

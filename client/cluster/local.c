@@ -24,34 +24,6 @@ struct sl_local_cluster {
     char directory[256];
 };
 
-sl_code sl_local_master_parse(const char *master, uint32_t *ret_slots, sl_error *err)
-{
-    size_t n = strlen(master);
-    int64_t slots = 1;
-    if (strcmp(master, "local") == 0) {
-        *ret_slots = 1;
-        return SL_OK;
-    }
-    if (strcmp(master, "local[*]") == 0) {
-        *ret_slots = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
-        return SL_OK;
-    }
-    char number[24] = { 0 };
-    bool shaped =
-        n > 7 && n < 24 && strncmp(master, "local[", 6) == 0 && master[n - 1] == ']';
-    if (shaped)
-        memcpy(number, master + 6, n - 7);
-    if (!shaped || sl_int64_parse(number, &slots, NULL) != SL_OK || slots < 1 ||
-        slots > SL_EXECUTORS_MAX)
-        return sl_fail(
-            err, SL_EINVAL,
-            "master '%.60s' is not known: use local, local[N] with N from 1 to %d, or "
-            "local[*]",
-            master, SL_EXECUTORS_MAX);
-    *ret_slots = (uint32_t)slots;
-    return SL_OK;
-}
-
 void sl_local_register_options(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -20,10 +20,6 @@ typedef struct sl_local_config {
     uint32_t slots;
 } sl_local_config;
 
-/* "local" = 1 slot, "local[4]", "local[*]" = one per processor. SL_EINVAL otherwise. */
-SL_CHECKED sl_code sl_local_master_parse(const char *master, uint32_t *ret_slots,
-                                         sl_error *err);
-
 /* Registers the settings of all rooms; call before sl_options_new(). Safe to call again.
  */
 void sl_local_register_options(void);

@@ -133,7 +133,9 @@ typedef struct sl_client_setting {
 } sl_client_setting;
 
 typedef struct sl_client_config {
-    const char *master; /* "local", "local[4]", "local[*]"; NULL: local[*] */
+    /* "local", "local[4]", "local[*]" (NULL), "local-cluster[2,1]": processes of its own,
+     * "sluice://host:port": a driver that runs */
+    const char *master;
     const sl_client_setting *settings; /* over those of SLUICE_... in the environment */
     uint32_t setting_count;
     /* Text of console sinks; may block. Other than 0: nobody reads any more, and the

@@ -1,0 +1,314 @@
+#include "client/cluster/launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+
+extern char **environ;
+
+#define READY_MS 20000
+#define STOP_MS 10000
+#define LOG_TAIL_BYTES 600
+
+/* Descriptors the child finds these pipes at. */
+#define CHILD_ALIVE_FD 8
+#define CHILD_READY_FD 9
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- start ---- */
+
+static void close_pair(int pair[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (pair[i] >= 0)
+            close(pair[i]);
+}
+
+static sl_code make_pipes(bool is_detached, int alive[2], int ready[2], sl_error *err)
+{
+    alive[0] = alive[1] = ready[0] = ready[1] = -1;
+    if (pipe2(ready, O_CLOEXEC) != 0 || (!is_detached && pipe2(alive, O_CLOEXEC) != 0)) {
+        close_pair(ready);
+        return sl_fail_errno(err, errno, "cannot make a pipe to a child process");
+    }
+    return SL_OK;
+}
+
+static int redirect(posix_spawn_file_actions_t *actions, const sl_launch *l,
+                    const int alive[2], const int ready[2])
+{
+    int reason =
+        posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (reason == 0 && l->log_path != NULL)
+        reason = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, l->log_path,
+                                                  O_WRONLY | O_CREAT | O_APPEND, 0644);
+    if (reason == 0 && l->log_path != NULL)
+        reason = posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, STDERR_FILENO);
+    if (reason == 0 && alive[0] >= 0)
+        reason = posix_spawn_file_actions_adddup2(actions, alive[0], CHILD_ALIVE_FD);
+    if (reason == 0)
+        reason = posix_spawn_file_actions_adddup2(actions, ready[1], CHILD_READY_FD);
+    return reason;
+}
+
+/* A child starts with no signal blocked or ignored, whatever this thread has. */
+static int set_attributes(posix_spawnattr_t *attributes, bool is_detached)
+{
+    sigset_t none, all;
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    sigemptyset(&none);
+    sigfillset(&all);
+    sigdelset(&all, SIGKILL);
+    sigdelset(&all, SIGSTOP);
+    posix_spawnattr_setsigmask(attributes, &none);
+    posix_spawnattr_setsigdefault(attributes, &all);
+    if (is_detached)
+        flags |= POSIX_SPAWN_SETSID;
+    else
+        flags |= POSIX_SPAWN_SETPGROUP; /* a terminal's Ctrl-C is the client's to handle */
+    return posix_spawnattr_setflags(attributes, flags);
+}
+
+static int spawn(const sl_launch *l, const int alive[2], const int ready[2], pid_t *ret)
+{
+    const char *argv[SL_LAUNCH_ARGUMENTS_MAX + 6] = { "sluice" };
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    char alive_text[16], ready_text[16];
+    size_t n = 1;
+    for (size_t i = 0; l->arguments[i] != NULL && n <= SL_LAUNCH_ARGUMENTS_MAX; i++)
+        argv[n++] = l->arguments[i];
+    snprintf(ready_text, sizeof ready_text, "%d", CHILD_READY_FD);
+    snprintf(alive_text, sizeof alive_text, "%d", CHILD_ALIVE_FD);
+    argv[n++] = "--ready-fd";
+    argv[n++] = ready_text;
+    if (!l->is_detached) {
+        argv[n++] = "--alive-fd";
+        argv[n++] = alive_text;
+    }
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    int reason = redirect(&actions, l, alive, ready);
+    if (reason == 0)
+        reason = set_attributes(&attributes, l->is_detached);
+    if (reason == 0)
+        reason = posix_spawn(ret, l->program != NULL ? l->program : "/proc/self/exe",
+                             &actions, &attributes, (char *const *)(uintptr_t)argv,
+                             environ);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return reason;
+}
+
+sl_code sl_child_start(const sl_launch *launch, sl_child *ret, sl_error *err)
+{
+    int alive[2], ready[2];
+    pid_t pid = 0;
+    SL_TRY(make_pipes(launch->is_detached, alive, ready, err));
+    int reason = spawn(launch, alive, ready, &pid);
+    close(ready[1]);
+    if (alive[0] >= 0)
+        close(alive[0]);
+    if (reason != 0) {
+        close(ready[0]);
+        if (alive[1] >= 0)
+            close(alive[1]);
+        return sl_fail_errno(err, reason, "cannot start `sluice %s`",
+                             launch->arguments[0]);
+    }
+    *ret = (sl_child){ .pid = pid, .alive_fd = alive[1], .ready_fd = ready[0] };
+    return SL_OK;
+}
+
+/* ---- ready ---- */
+
+static sl_code fail_with_log(sl_code code, const char *what, const char *log_path,
+                             sl_error *err)
+{
+    char tail[LOG_TAIL_BYTES + 1] = "";
+    FILE *log = log_path != NULL ? fopen(log_path, "re") : NULL;
+    if (log != NULL) {
+        if (fseek(log, -LOG_TAIL_BYTES, SEEK_END) != 0)
+            rewind(log);
+        tail[fread(tail, 1, LOG_TAIL_BYTES, log)] = '\0';
+        fclose(log);
+    }
+    return sl_fail(err, code, "%s%s%s%s%s", what, log_path != NULL ? "; its log is " : "",
+                   log_path != NULL ? log_path : "", *tail != '\0' ? " and ends with: " : "",
+                   tail);
+}
+
+/* One line, or false: it was closed, or the time is over. */
+static bool read_line(int fd, char *line, size_t size, int64_t end_ms, bool *ret_closed)
+{
+    size_t n = 0;
+    *ret_closed = false;
+    for (;;) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        int64_t left = end_ms - now_ms();
+        if (left <= 0 || n + 1 >= size)
+            return false;
+        int polled = poll(&p, 1, (int)left);
+        if (polled < 0 && errno == EINTR)
+            continue;
+        if (polled <= 0)
+            return false;
+        ssize_t got = read(fd, line + n, 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        *ret_closed = got <= 0;
+        if (got <= 0)
+            return false;
+        if (line[n] == '\n') {
+            line[n] = '\0';
+            return true;
+        }
+        n++;
+    }
+}
+
+sl_code sl_child_wait_ready(sl_child *c, const char *log_path, int timeout_ms,
+                            sl_error *err)
+{
+    char line[256];
+    bool closed;
+    bool told = read_line(c->ready_fd, line, sizeof line, now_ms() + timeout_ms, &closed);
+    close(c->ready_fd);
+    c->ready_fd = -1;
+    if (!told)
+        return fail_with_log(closed ? SL_EIO : SL_ETIMEOUT,
+                             closed ? "a process of the cluster ended before it was ready"
+                                    : "a process of the cluster is not ready in time",
+                             log_path, err);
+    if (strncmp(line, "ready ", 6) != 0)
+        return fail_with_log(SL_EIO, "a process of the cluster says something else than "
+                                     "that it is ready",
+                             log_path, err);
+    snprintf(c->address, sizeof c->address, "%.199s", line + 6);
+    return SL_OK;
+}
+
+/* ---- stop ---- */
+
+static bool wait_for_exit(pid_t pid, int timeout_ms)
+{
+    int64_t end = now_ms() + timeout_ms;
+    do {
+        pid_t gone = waitpid(pid, NULL, WNOHANG);
+        if (gone == pid || (gone < 0 && errno == ECHILD))
+            return true;
+        nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+    } while (now_ms() < end);
+    return false;
+}
+
+void sl_child_stop(sl_child *c, int timeout_ms)
+{
+    if (c == NULL || c->pid == 0)
+        return;
+    if (c->ready_fd >= 0)
+        close(c->ready_fd);
+    if (c->alive_fd >= 0)
+        close(c->alive_fd);
+    kill(c->pid, SIGTERM);
+    if (!wait_for_exit(c->pid, timeout_ms)) {
+        kill(c->pid, SIGKILL);
+        (void)wait_for_exit(c->pid, timeout_ms);
+    }
+    *c = (sl_child){ .alive_fd = -1, .ready_fd = -1 };
+}
+
+/* ---- local-cluster ---- */
+
+struct sl_process_cluster {
+    char directory[160], log_path[200];
+    uint32_t worker_count;
+    sl_child driver;
+    sl_child workers[];
+};
+
+static sl_code start_driver(sl_process_cluster *c, sl_error *err)
+{
+    char bind[200], dir[200];
+    snprintf(bind, sizeof bind, "ipc://%s/driver.ipc", c->directory);
+    snprintf(dir, sizeof dir, "%s/driver", c->directory);
+    const char *arguments[] = { "driver", "--bind", bind, "--dir", dir, NULL };
+    sl_launch l = { .arguments = arguments, .log_path = c->log_path };
+    SL_TRY(sl_child_start(&l, &c->driver, err));
+    return sl_child_wait_ready(&c->driver, c->log_path, READY_MS, err);
+}
+
+static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_error *err)
+{
+    char slots_text[16], dir[200];
+    snprintf(slots_text, sizeof slots_text, "%u", slots);
+    snprintf(dir, sizeof dir, "%s/workers", c->directory);
+    const char *arguments[] = { "worker",  "--driver", c->driver.address, "--slots",
+                                slots_text, "--dir",    dir,               NULL };
+    sl_launch l = { .arguments = arguments, .log_path = c->log_path };
+    for (uint32_t i = 0; i < c->worker_count; i++)
+        SL_TRY(sl_child_start(&l, &c->workers[i], err));
+    for (uint32_t i = 0; i < c->worker_count; i++)
+        SL_TRY(sl_child_wait_ready(&c->workers[i], c->log_path, READY_MS, err));
+    return SL_OK;
+}
+
+sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots, sl_process_cluster **ret,
+                               sl_error *err)
+{
+    const char *base = getenv("TMPDIR");
+    sl_process_cluster *c = (sl_process_cluster *)sl_calloc(
+        1, sizeof *c + workers * sizeof c->workers[0]);
+    c->worker_count = workers;
+    snprintf(c->directory, sizeof c->directory, "%.120s/sluice-cluster-XXXXXX",
+             base != NULL && *base != '\0' ? base : "/tmp");
+    if (mkdtemp(c->directory) == NULL) {
+        int reason = errno;
+        sl_code failed = sl_fail_errno(err, reason, "cannot make %s", c->directory);
+        sl_free(c);
+        return failed;
+    }
+    snprintf(c->log_path, sizeof c->log_path, "%s/log", c->directory);
+    sl_code code = start_driver(c, err);
+    if (code == SL_OK)
+        code = start_workers(c, slots, err);
+    if (code != SL_OK) {
+        sl_process_cluster_free(c);
+        return code;
+    }
+    *ret = c;
+    return SL_OK;
+}
+
+const char *sl_process_cluster_address(const sl_process_cluster *c)
+{
+    return c->driver.address;
+}
+
+void sl_process_cluster_free(sl_process_cluster *c)
+{
+    if (c == NULL)
+        return;
+    sl_child_stop(&c->driver, STOP_MS);
+    for (uint32_t i = 0; i < c->worker_count; i++)
+        sl_child_stop(&c->workers[i], STOP_MS);
+    (void)!sl_fs_remove_tree(sl_fs_posix(), c->directory, NULL);
+    sl_free(c);
+}
