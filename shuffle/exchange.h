@@ -4,9 +4,10 @@
  * An exchange belongs to one try of one batch and feeds one stage.  It has target_count
  * targets (the tasks of that stage) and producers, named (stage, task) when it is made.
  * A producer pushes chunks at targets and then ends; a target pulls chunks until END.
- * Within a process the chunk is passed by pointer.  The type is opaque so that targets
- * and producers of other processes can stand behind it: a port for a remote producer
- * pushes what the network brings, one for a remote target pulls what the network takes.
+ * Within a process the chunk is passed by pointer.  Targets and producers may live in
+ * other processes (peers): each process makes an exchange of the same shape that says who
+ * lives where, and shuffle.h joins them.  Only targets here are pulled, only producers
+ * here push.
  *
  *   producer (0,0) --+--> target 0: [block][block]      pull --> chunk | BLOCKED | END
  *   producer (0,1) --+--> target 1: [block]
@@ -19,16 +20,24 @@
  *          block for a target that holds none; in ordered mode also a block of the
  *          producer the target is waiting for.  So no schedule can deadlock, as long as
  *          a blocked task gives its thread to others and producers are started in order.
+ *          Each sending peer gets an equal part of another credit_bytes, so a target
+ *          holds at most twice that and a block of each.  In ordered mode a block for a
+ *          remote target that has no credit is spilled here, because it may wait for all
+ *          earlier producers; otherwise its producer waits.
  * Owns:    a reference on each queued chunk.
  * Thread:  any; one thread at a time per producer and per target.  Wake-ups come from the
  *          thread of the other side, no lock held; a wake may come before the caller has
  *          seen its BLOCKED, and may come for nothing: remember it and try again.
- * Errors:  SL_ECANCELLED after sl_exchange_abort(); SL_EINTERNAL if counts do not match.
+ * Errors:  SL_ECANCELLED after sl_exchange_abort(); SL_EINTERNAL if counts of a producer
+ *          here do not match; SL_ELOST if a peer was lost or what it sent is not what it
+ *          says it sent: then all calls fail with it.
  * Invariants:
  *   EX1  a target sees END only after all producers ended and all their blocks were
  *        pulled.
  *   EX2  whoever was told BLOCKED is woken once trying again can succeed.
  *   EX3  in ordered mode what a target pulls does not depend on timing.
+ *   EX4  a remote producer counts as ended only when all its blocks came: their number,
+ *        rows and bytes are what it said.
  * Source:  ours, design.md sections 4 and 7. */
 
 #ifndef SL_SHUFFLE_EXCHANGE_H
@@ -36,7 +45,10 @@
 
 #include "engine/columnar/chunk.h"
 
+struct sl_shuffle;
+
 #define SL_EXCHANGE_CREDIT_BYTES (4 << 20) /* a target's default */
+#define SL_EXCHANGE_WINDOW_MIN (64 << 10)  /* of that, for a sending peer at least */
 
 typedef struct sl_exchange sl_exchange;
 
@@ -44,6 +56,14 @@ typedef struct sl_exchange sl_exchange;
 typedef struct sl_producer_name {
     uint32_t stage, task;
 } sl_producer_name;
+
+/* Another process that takes part. */
+typedef struct sl_exchange_peer {
+    const char *address;
+    uint64_t incarnation;
+} sl_exchange_peer;
+
+#define SL_EXCHANGE_HERE UINT32_MAX
 
 /* number: of the target or producer to run again. */
 typedef void (*sl_exchange_wake)(void *user, uint32_t number);
@@ -64,6 +84,18 @@ typedef struct sl_exchange_config {
     sl_exchange_wake wake_target; /* NULL: the caller polls */
     sl_exchange_wake wake_producer;
     void *user;
+
+    /* ---- with other processes; shuffle NULL: all is here ---- */
+    struct sl_shuffle *shuffle; /* borrowed */
+    uint64_t run; /* unique among the runs of all drivers' lives, the same at all peers */
+    const sl_exchange_peer *peers; /* copied */
+    uint32_t peer_count;
+    const uint32_t *target_peers;   /* index of the peer, or SL_EXCHANGE_HERE; copied */
+    const uint32_t *producer_peers; /* the same */
+    const sl_schema *schema;        /* of the chunks; borrowed */
+    struct sl_budget *budget;       /* of received chunks; borrowed */
+    /* Loop thread, once: the attempt cannot succeed; all calls fail with it from now. */
+    void (*failed)(void *user, const sl_error *error);
 } sl_exchange_config;
 
 typedef enum sl_exchange_answer {
@@ -75,8 +107,10 @@ typedef enum sl_exchange_answer {
 
 SL_CHECKED sl_code sl_exchange_new(const sl_exchange_config *config, sl_exchange **ret,
                                    sl_error *err);
-/* When no task uses it any more. NULL is fine. */
+/* When no task uses it any more; with peers on the loop thread. If it did not fail or was
+ * not aborted, the shuffle still sends what it owes to peers. NULL is fine. */
 void sl_exchange_free(sl_exchange *x);
+bool sl_exchange_target_is_here(const sl_exchange *x, uint32_t target);
 
 uint32_t sl_exchange_target_count(const sl_exchange *x);
 /* Number of a producer: its index among the names given. SL_EINTERNAL if it is none. */
@@ -112,6 +146,9 @@ typedef struct sl_exchange_stats {
     uint64_t rows, blocks, bytes; /* pushed so far */
     uint64_t blocked_pushes;
     int64_t queued_bytes; /* now, all targets */
+    uint64_t sent_blocks, sent_bytes, received_blocks, received_bytes; /* peers */
+    uint64_t spilled_blocks, spilled_bytes;
+    int64_t received_queued_peak; /* bytes that came and were not pulled, at most */
 } sl_exchange_stats;
 
 void sl_exchange_stats_get(sl_exchange *x, sl_exchange_stats *ret);

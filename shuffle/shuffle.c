@@ -1,0 +1,263 @@
+#include "shuffle/shuffle.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "shuffle/exchange_private.h"
+#include "shuffle/metrics.h"
+
+#define EARLY_MAX                                                                        \
+    65536u /* OPENs without an exchange; the oldest are of dead attempts                 \
+            */
+
+/* An OPEN that came before its exchange was made. */
+typedef struct sl_xearly {
+    struct sl_xearly *next;
+    sl_shuffle_id id;
+    char *address;
+    uint64_t incarnation, window_bytes;
+} sl_xearly;
+
+/* ---- early OPENs ---- */
+
+static void free_early(sl_shuffle *s, sl_xearly **at)
+{
+    sl_xearly *e = *at;
+    *at = e->next;
+    s->early_count--;
+    sl_free(e->address);
+    sl_free(e);
+}
+
+static void remember(sl_shuffle *s, const char *from, uint64_t incarnation,
+                     const sl_shuffle_head *h)
+{
+    sl_xearly **last = &s->early;
+    if (s->early_count == EARLY_MAX)
+        free_early(s, &s->early);
+    while (*last != NULL)
+        last = &(*last)->next;
+    sl_xearly *e = sl_calloc(1, sizeof *e);
+    *e = (sl_xearly){ .id = h->id,
+                      .address = sl_strdup(from),
+                      .incarnation = incarnation,
+                      .window_bytes = h->bytes };
+    *last = e;
+    s->early_count++;
+}
+
+/* Of the same run and stage, but an older try: nobody asks for it any more. */
+static bool is_older(const sl_shuffle_id *a, const sl_shuffle_id *b)
+{
+    if (a->run != b->run || a->stage != b->stage)
+        return false;
+    if (a->epoch != b->epoch)
+        return a->epoch < b->epoch;
+    return a->batch != b->batch ? a->batch < b->batch : a->attempt < b->attempt;
+}
+
+/* UINT32_MAX: none of its peers. */
+static uint32_t find_peer(const sl_exchange *x, const char *address, uint64_t incarnation)
+{
+    for (uint32_t i = 0; i < x->config.peer_count; i++)
+        if (x->peers[i].incarnation == incarnation &&
+            strcmp(x->peers[i].address, address) == 0)
+            return i;
+    return UINT32_MAX;
+}
+
+static void recall(sl_shuffle *s, sl_exchange *x)
+{
+    for (sl_xearly **at = &s->early; *at != NULL;) {
+        sl_xearly *e = *at;
+        bool same = sl_shuffle__same(&e->id, &x->id);
+        uint32_t peer = same ? find_peer(x, e->address, e->incarnation) : UINT32_MAX;
+        if (peer != UINT32_MAX)
+            sl_exchange__on_open(x, peer, e->window_bytes);
+        if (same || is_older(&e->id, &x->id))
+            free_early(s, at);
+        else
+            at = &e->next;
+    }
+}
+
+/* ---- exchanges ---- */
+
+static void drop_let_go(sl_shuffle *s, const sl_shuffle_id *newer, const uint64_t *run)
+{
+    for (sl_exchange *x = s->exchanges, *next; x != NULL; x = next) {
+        next = x->next;
+        if (x->let_go && ((newer != NULL && is_older(&x->id, newer)) ||
+                          (run != NULL && x->id.run == *run)))
+            sl_exchange__destroy(x);
+    }
+}
+
+void sl_shuffle__add(sl_shuffle *s, sl_exchange *x)
+{
+    drop_let_go(s, &x->id, NULL);
+    x->next = s->exchanges;
+    s->exchanges = x;
+    recall(s, x);
+}
+
+void sl_shuffle__remove(sl_shuffle *s, sl_exchange *x)
+{
+    sl_exchange **at = &s->exchanges;
+    while (*at != NULL && *at != x)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = x->next;
+}
+
+void sl_shuffle__settle(sl_exchange *x)
+{
+    if (x->let_go && (atomic_load(&x->aborted) || sl_exchange__owes_nothing(x)))
+        sl_exchange__destroy(x);
+}
+
+static sl_exchange *find_exchange(const sl_shuffle *s, const sl_shuffle_id *id)
+{
+    sl_exchange *x = s->exchanges;
+    while (x != NULL && !sl_shuffle__same(&x->id, id))
+        x = x->next;
+    return x;
+}
+
+/* ---- what the channel says ---- */
+
+static void deliver(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h,
+                    sl_blob *frame)
+{
+    switch (h->kind) {
+    case SL_SHUFFLE_OPEN:
+        sl_exchange__on_open(x, peer, h->bytes);
+        break;
+    case SL_SHUFFLE_BLOCK:
+        sl_exchange__on_block(x, peer, h, frame);
+        break;
+    case SL_SHUFFLE_END:
+        sl_exchange__on_end(x, peer, h);
+        break;
+    case SL_SHUFFLE_CREDIT:
+    case SL_SHUFFLE_WANT:
+        sl_exchange__on_credit(x, peer, h);
+        break;
+    }
+}
+
+bool sl_shuffle_on_message(sl_shuffle *s, const char *from, uint64_t incarnation,
+                           sl_blob *frame)
+{
+    sl_shuffle_head h;
+    sl_error err;
+    if (!sl_shuffle__is_frame(sl_blob_span(frame)))
+        return false;
+    if (sl_shuffle__read_head(sl_blob_span(frame), &h, &err) != SL_OK) {
+        log_debug("SHUFFLE-BAD-FRAME", "from %s: %s", from, err.text);
+        sl_shuffle_count(SL_SHUFFLE_METRIC_MALFORMED, 1);
+        return true;
+    }
+    sl_exchange *x = find_exchange(s, &h.id);
+    if (x == NULL && h.kind == SL_SHUFFLE_OPEN) {
+        remember(s, from, incarnation, &h);
+        return true;
+    }
+    uint32_t peer = x != NULL ? find_peer(x, from, incarnation) : UINT32_MAX;
+    if (peer == UINT32_MAX) {
+        /* credit for an exchange that has sent all and is gone is nothing strange */
+        if (h.kind == SL_SHUFFLE_BLOCK || h.kind == SL_SHUFFLE_END)
+            sl_shuffle_count(SL_SHUFFLE_METRIC_STALE, 1);
+        return true;
+    }
+    deliver(x, peer, &h, frame);
+    return true;
+}
+
+static void fail_with(sl_shuffle *s, const char *address, uint64_t lost, uint64_t living)
+{
+    for (sl_exchange *x = s->exchanges, *next; x != NULL; x = next) {
+        next = x->next;
+        for (uint32_t i = 0; i < x->config.peer_count; i++) {
+            uint64_t life = x->peers[i].incarnation;
+            if (strcmp(x->peers[i].address, address) != 0 ||
+                (lost != 0 && life != lost) || (living != 0 && life == living))
+                continue;
+            sl_error err;
+            (void)sl_fail(&err, SL_ELOST, "worker %s was lost during batch %lld", address,
+                          (long long)x->id.batch);
+            sl_exchange__fail(x, &err);
+            sl_shuffle__settle(x);
+            break;
+        }
+    }
+    for (sl_xearly **at = &s->early; *at != NULL;) {
+        bool gone = strcmp((*at)->address, address) == 0 &&
+                    (lost == 0 || (*at)->incarnation == lost) &&
+                    (living == 0 || (*at)->incarnation != living);
+        if (gone)
+            free_early(s, at);
+        else
+            at = &(*at)->next;
+    }
+}
+
+void sl_shuffle_on_peer(sl_shuffle *s, const char *address, uint64_t incarnation)
+{
+    fail_with(s, address, 0, incarnation);
+}
+
+void sl_shuffle_on_peer_lost(sl_shuffle *s, const char *address, uint64_t incarnation)
+{
+    fail_with(s, address, incarnation, 0);
+}
+
+void sl_shuffle_on_room(sl_shuffle *s, const char *address)
+{
+    (void)address;
+    for (sl_exchange *x = s->exchanges, *next; x != NULL; x = next) {
+        next = x->next;
+        sl_exchange__flush(x);
+        sl_shuffle__settle(x);
+    }
+}
+
+void sl_shuffle_forget_run(sl_shuffle *s, uint64_t run)
+{
+    drop_let_go(s, NULL, &run);
+    for (sl_xearly **at = &s->early; *at != NULL;)
+        if ((*at)->id.run == run)
+            free_early(s, at);
+        else
+            at = &(*at)->next;
+}
+
+/* ---- life ---- */
+
+sl_shuffle *sl_shuffle_new(const sl_shuffle_config *config)
+{
+    sl_shuffle *s = sl_calloc(1, sizeof *s);
+    s->host = config->host;
+    s->channel = config->channel;
+    s->spill_dir = config->spill_dir != NULL ? sl_strdup(config->spill_dir) : NULL;
+    s->spill_bytes_max =
+        config->spill_bytes_max > 0 ? config->spill_bytes_max : SL_SHUFFLE_SPILL_BYTES;
+    s->spill_lane = sl_host_lane(s->host, "shuffle-spill");
+    return s;
+}
+
+void sl_shuffle_free(sl_shuffle *s)
+{
+    if (s == NULL)
+        return;
+    while (s->exchanges != NULL) {
+        SL_ASSERT(s->exchanges->let_go);
+        sl_exchange__destroy(s->exchanges);
+    }
+    while (s->early != NULL)
+        free_early(s, &s->early);
+    sl_free(s->spill_dir);
+    sl_free(s);
+}
