@@ -155,6 +155,18 @@ static void on_peer(void *user, const char *from, uint64_t incarnation)
                                 "another process answers at its address");
 }
 
+/* A hint that comes at once where silence would take seconds. */
+static void on_link(void *user, const char *peer, uint64_t incarnation, bool up)
+{
+    sl_driver *d = (sl_driver *)user;
+    if (up) {
+        (void)sl_worker_registry_heard(d->workers, peer, incarnation);
+        return;
+    }
+    sl_worker_registry_disconnected(d->workers, peer);
+    sl_clients_on_disconnect(d->clients, peer);
+}
+
 sl_dworker *sl_driver__workers(const sl_driver *d)
 {
     return sl_worker_registry_first(d->workers);
@@ -228,6 +240,7 @@ sl_code sl_driver_new(sl_host *host, sl_network *network, const sl_driver_config
                                         (sl_worker_callbacks){ on_joined, on_lost, d });
     sl_channel_callbacks callbacks = { .on_message = on_message,
                                        .on_peer = on_peer,
+                                       .on_link = on_link,
                                        .user = d };
     sl_code code = SL_OK;
     if (config->directory != NULL)

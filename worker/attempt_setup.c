@@ -104,6 +104,21 @@ static bool feeds(const sl_physical_plan *plan, uint32_t from, uint32_t to)
            s->to_stage == to;
 }
 
+static uint32_t peer_of(const sl_wattempt *a, uint32_t stage, uint32_t number)
+{
+    uint32_t owner = owner_of(a, stage, number);
+    return owner == a->message.self ? SL_EXCHANGE_HERE : owner;
+}
+
+static const sl_exchange_peer *list_peers(sl_wattempt *a)
+{
+    const sl_msg_task *m = &a->message;
+    sl_exchange_peer *peers = SL_ARENA_ARRAY(a->arena, sl_exchange_peer, m->peer_count);
+    for (uint32_t i = 0; i < m->peer_count; i++)
+        peers[i] = (sl_exchange_peer){ m->peers[i], m->peer_incarnations[i] };
+    return peers;
+}
+
 /* Everybody who pushes into the stage, wherever it runs. */
 static uint32_t list_producers(sl_wattempt *a, uint32_t stage, sl_run_exchange *x,
                                sl_producer_name **ret_names, uint32_t **ret_peers)
@@ -119,7 +134,7 @@ static uint32_t list_producers(sl_wattempt *a, uint32_t stage, sl_run_exchange *
         uint32_t width = feeds(plan, s, stage) ? sl_wattempt__stage_width(a, s) : 0;
         for (uint32_t n = 0; n < width; n++, count++) {
             (*ret_names)[count] = (sl_producer_name){ s, n };
-            (*ret_peers)[count] = owner_of(a, s, n);
+            (*ret_peers)[count] = peer_of(a, s, n);
             x->producers[count] = task_of(a, s, n);
         }
     }
@@ -134,9 +149,12 @@ static sl_code make_exchange(sl_wattempt *a, uint32_t stage, sl_error *err)
     uint32_t *producer_peers;
     uint32_t count = list_producers(a, stage, x, &names, &producer_peers);
     x->attempt = a;
+    uint32_t *target_peers = SL_ARENA_ARRAY(a->arena, uint32_t, width + (size_t)1);
     x->targets = SL_ARENA_ARRAY(a->arena, sl_run_task *, width + (size_t)1);
-    for (uint32_t n = 0; n < width; n++)
+    for (uint32_t n = 0; n < width; n++) {
+        target_peers[n] = peer_of(a, stage, n);
         x->targets[n] = task_of(a, stage, n);
+    }
     sl_exchange_config config = {
         .query_hash = a->query->query_hash,
         .epoch = a->message.at.epoch,
@@ -151,6 +169,17 @@ static sl_code make_exchange(sl_wattempt *a, uint32_t stage, sl_error *err)
         .wake_producer = sl_wattempt__on_wake_producer,
         .user = x,
     };
+    if (a->message.peer_count > 1) {
+        config.shuffle = a->query->worker->shuffle;
+        config.run = a->message.at.query;
+        config.peers = list_peers(a);
+        config.peer_count = a->message.peer_count;
+        config.target_peers = target_peers;
+        config.producer_peers = producer_peers;
+        config.schema = a->query->plan->stages[stage].input_schema;
+        config.budget = &a->query->budget;
+        config.failed = sl_wattempt__on_exchange_failed;
+    }
     return sl_exchange_new(&config, &x->exchange, err);
 }
 

@@ -39,6 +39,7 @@ static void query_free(sl_wquery *q)
     sl_free(q->partitions);
     sl_segment_writer_free(q->segments);
     sl_physical_free(q->plan);
+    sl_shuffle_forget_run(q->worker->shuffle, q->number);
     sl_arena_free(q->pending_arena);
     sl_arena_free(q->arena);
     sl_free(q);
@@ -222,8 +223,7 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_bl
     sl_message m;
     sl_error err;
     sl_wquery *q;
-    (void)incarnation;
-    if (w->fenced) {
+    if (w->fenced || sl_shuffle_on_message(w->shuffle, from, incarnation, frame)) {
         sl_arena_free(arena);
         return;
     }
@@ -279,13 +279,21 @@ static void send_register(sl_worker *w)
     sl_worker__send(w, &m);
 }
 
+static void on_room(void *user, const char *to)
+{
+    sl_worker *w = (sl_worker *)user;
+    sl_shuffle_on_room(w->shuffle, to);
+}
+
 /* A driver that came back as another process knows nothing of us and our queries. */
 static void on_peer(void *user, const char *from, uint64_t incarnation)
 {
     sl_worker *w = (sl_worker *)user;
-    (void)from;
-    (void)incarnation;
-    if (!w->registered)
+    if (strcmp(from, w->driver_address) != 0) {
+        sl_shuffle_on_peer(w->shuffle, from, incarnation);
+        return;
+    }
+    if (!w->registered || w->fenced)
         return;
     w->registered = false;
     for (sl_wquery *q = w->queries, *next; q != NULL; q = next) {
@@ -345,6 +353,7 @@ sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config
     sl_budget_init(&w->budget, NULL, "worker", config->memory_bytes);
     sl_channel_callbacks callbacks = { .on_message = on_message,
                                        .on_peer = on_peer,
+                                       .on_room = on_room,
                                        .user = w };
     sl_code code = sl_channel_new(host, network, w->address, w->incarnation, callbacks,
                                   &w->channel, err);
@@ -352,6 +361,10 @@ sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config
         sl_worker_free(w);
         return code;
     }
+    char spill_dir[4096];
+    snprintf(spill_dir, sizeof spill_dir, "%s/spill", w->work_dir);
+    w->shuffle = sl_shuffle_new(&(sl_shuffle_config){
+        .host = host, .channel = w->channel, .spill_dir = spill_dir });
     make_lanes(w);
     send_register(w);
     w->timer = sl_host_timer(host, w, sl_host_mono_us(host) + config->heartbeat_us,
@@ -385,6 +398,7 @@ void sl_worker_free(sl_worker *w)
         sl_wattempt__abandon(q);
         query_free(q);
     }
+    sl_shuffle_free(w->shuffle);
     sl_channel_free(w->channel);
     if (w->work_dir != NULL && *w->work_dir != '\0')
         (void)!sl_fs_remove_tree(w->host->fs, w->work_dir, NULL);

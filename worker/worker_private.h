@@ -8,6 +8,7 @@
 #include "engine/exec/task.h"
 #include "objects/segment.h"
 #include "proto/messages.h"
+#include "shuffle/shuffle.h"
 #include "statestore/maintenance.h"
 #include "transport/channel.h"
 #include "worker/worker.h"
@@ -68,6 +69,7 @@ struct sl_wquery {
 struct sl_worker {
     sl_host *host;
     sl_channel *channel;
+    sl_shuffle *shuffle; /* with other workers */
     sl_worker_config config;
     char *address, *driver_address, *work_dir, *host_name;
     uint64_t incarnation;

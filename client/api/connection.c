@@ -233,7 +233,7 @@ static void on_peer(void *user, const char *from, uint64_t incarnation)
     c->driver_incarnation = incarnation;
 }
 
-static void on_message(void *user, const char *from, uint64_t incarnation, sl_span frame)
+static void on_message(void *user, const char *from, uint64_t incarnation, sl_blob *frame)
 {
     sl_client *c = (sl_client *)user;
     sl_arena *arena = sl_arena_new();
@@ -241,7 +241,7 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_sp
     sl_error err;
     (void)from;
     (void)incarnation;
-    if (sl_cmsg_decode(frame, arena, &m, &err) != SL_OK)
+    if (sl_cmsg_decode(sl_blob_span(frame), arena, &m, &err) != SL_OK)
         log_warn("CLIENT-BAD-MESSAGE", "from the driver: %s", err.text);
     else if (m.kind == SL_CMSG_WELCOME)
         on_welcome(c, &m.u.welcome);
