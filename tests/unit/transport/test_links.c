@@ -1,6 +1,6 @@
 /* The promises of channel.h (CH1-CH3), each over every kind of link: in-process,
  * in-process that loses, repeats, delays and reorders, ZeroMQ by ipc and by tcp. */
-#include "link_rig.h"
+#include "tests/unit/transport/link_rig.h"
 
 #include "transport/metrics.h"
 
