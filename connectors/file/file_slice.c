@@ -1,6 +1,7 @@
 #include "connectors/file/file_slice_private.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define VERSION 1
 
@@ -15,6 +16,9 @@ void sl_file_slice__write(const sl_file_slice *s, sl_bytes *out)
     sl_bytes_i64(out, s->end);
 }
 
+/* All but the path's text. */
+#define FIXED_BYTES (1u + 4u + 5u * 8u)
+
 sl_code sl_file_slice__read(sl_span bytes, sl_arena *arena, sl_file_slice *ret,
                             sl_error *err)
 {
@@ -27,7 +31,8 @@ sl_code sl_file_slice__read(sl_span bytes, sl_arena *arena, sl_file_slice *ret,
     s.begin = sl_read_i64(&r);
     s.end = sl_read_i64(&r);
     if (!sl_reader_done(&r) || version != VERSION || s.path == NULL || s.begin < 0 ||
-        s.end < s.begin || s.end > s.size_bytes)
+        s.end < s.begin || s.end > s.size_bytes ||
+        strlen(s.path) != bytes.size_bytes - FIXED_BYTES) /* a NUL would cut the path */
         return sl_fail(err, SL_ECORRUPT, "a file slice of %zu bytes does not decode",
                        bytes.size_bytes);
     *ret = s;
