@@ -9,6 +9,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+#define SL_OPTION_NAMES_MAX 128 /* options a table or sink may know */
+
 typedef struct sl_option_pair {
     const char *name, *value;
     uint32_t line, column; /* in the SQL text; 0 = none */

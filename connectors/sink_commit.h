@@ -29,6 +29,7 @@ typedef struct sl_sink_env {
     sl_fs *fs;
     const sl_time_zone *zone;
     const char *query_name; /* NULL if none */
+    uint64_t query_hash;    /* in the names of its files, as in sl_write_request */
     const sl_schema *schema;
     /* Console text goes here, in order; may block; SL_ECANCELLED when the reader is gone.
      */
@@ -42,6 +43,8 @@ typedef struct sl_sink sl_sink;
 
 typedef struct sl_sink_class {
     const char *name;
+    /* Fills names (room for SL_OPTION_NAMES_MAX) with every option there is. */
+    uint32_t (*option_names)(const char **ret_names);
     sl_code (*describe)(const sl_option_list *options, sl_sink_caps *ret,
                         sl_error *err); /* checks options */
     sl_code (*open)(const sl_sink_env *env, const sl_option_list *options, sl_sink **ret,
@@ -58,8 +61,9 @@ typedef struct sl_sink_class {
                        uint32_t file_count, bool replay,
                        void (*failpoint)(void *user, const char *name), void *user,
                        sl_error *err);
-    /* A: remove staged files that no commit names (attempts that lost). keep() answers
-     * for a staged name. */
+    /* A: remove staged files of this query that no commit names (attempts that lost);
+     * those of others are left alone. keep() answers for a staged name. Called when no
+     * attempt runs. */
     sl_code (*clean_up)(sl_sink *s, bool (*keep)(void *user, const char *staged),
                         void *user, sl_error *err);
     void (*description)(const sl_sink *s, sl_bytes *out); /* spark 5.1 sink.description */

@@ -36,8 +36,9 @@ typedef struct sl_source_caps {
 } sl_source_caps;
 
 typedef struct sl_source_seen {
-    const char *key; /* a path */
-    sl_span value;   /* connector's own */
+    const char *key;              /* a path */
+    int64_t mtime_us, size_bytes; /* of the file */
+    sl_span value;                /* connector's own */
 } sl_source_seen;
 
 typedef struct sl_source_batch {
@@ -55,6 +56,9 @@ typedef struct sl_source sl_source;
 
 typedef struct sl_source_class {
     const char *name; /* "json" */
+    bool stream_only; /* there is no batch scan, whatever the options */
+    /* Fills names (room for SL_OPTION_NAMES_MAX) with every option there is. */
+    uint32_t (*option_names)(const char **ret_names);
     /* Check options, find or infer the schema. user_schema may be NULL. Results in arena.
      */
     sl_code (*describe)(const sl_source_env *env, const sl_option_list *options,
@@ -65,7 +69,8 @@ typedef struct sl_source_class {
                     sl_error *err);
     /* Recovery: a journalled seen entry; then the last committed end offset (once, may be
      * absent). */
-    sl_code (*restore_seen)(sl_source *s, const char *key, sl_span value, sl_error *err);
+    sl_code (*restore_seen)(sl_source *s, const char *key, int64_t mtime_us,
+                            sl_span value, sl_error *err);
     sl_code (*restore_offset)(sl_source *s, sl_span offset, sl_error *err);
     /* Trigger AVAILABLE NOW: nothing newer than now will be planned. */
     sl_code (*freeze)(sl_source *s, sl_error *err);
@@ -74,12 +79,17 @@ typedef struct sl_source_class {
      * planned but not journalled must be followed by restore_offset of the old one. */
     sl_code (*plan)(sl_source *s, bool no_limit, sl_arena *arena, sl_source_batch *ret,
                     sl_error *err);
+    /* Seen entries whose mtime_us is less may be forgotten in the journal too, once the
+     * last planned batch is committed; INT64_MIN: none. NULL without seen entries. */
+    int64_t (*seen_horizon)(const sl_source *s);
     /* Before a re-run: are the journalled slices still what they were? SL_ESOURCE naming
      * the file. */
     sl_code (*check)(sl_source *s, const sl_span *slices, uint32_t slice_count,
                      sl_error *err);
-    /* Batch with this end offset is committed (cleanSource and the like). May be NULL. */
-    sl_code (*committed)(sl_source *s, sl_span end_offset, sl_error *err);
+    /* The batch of these slices is committed and published: cleanSource. A failure loses
+     * nothing and is only told. May be NULL. */
+    sl_code (*committed)(sl_source *s, const sl_span *slices, uint32_t slice_count,
+                         sl_error *err);
     void (*description)(const sl_source *s,
                         sl_bytes *out); /* "FileStreamSource[file:/abs/path]" */
     void (*close)(sl_source *s);

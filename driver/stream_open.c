@@ -108,8 +108,8 @@ struct seen_walk {
 static bool give_seen(void *user, const sl_journal_seen *entry)
 {
     struct seen_walk *w = (struct seen_walk *)user;
-    w->code =
-        w->source->class->restore_seen(w->source, entry->path, entry->value, w->err);
+    w->code = w->source->class->restore_seen(w->source, entry->path, entry->mtime_us,
+                                             entry->value, w->err);
     return w->code == SL_OK;
 }
 
@@ -237,6 +237,7 @@ static sl_code open_sink(sl_stream *s, sl_error *err)
     sl_sink_env env = { .fs = s->driver->host->fs,
                         .zone = s->zone,
                         .query_name = s->name,
+                        .query_hash = s->query_hash,
                         .schema = s->plan->output,
                         .print = print,
                         .user = s,
@@ -414,6 +415,7 @@ static sl_code open_all(sl_stream *s, sl_arena *arena, sl_error *err)
     SL_TRY(restore_commit(s, arena, err));
     SL_TRY(open_sink(s, err));
     SL_TRY(publish_backlog(s, err));
+    sl_stream__clean_sink(s);
     SL_TRY(build_recipes(s, err));
     SL_TRY(adopt_pending(s, &recovery, err));
     s->watermark_moved =
@@ -444,6 +446,7 @@ void sl_stream__close(sl_stream *s)
     sl_manifest_close(s->manifest);
     sl_journal_close(s->journal);
     sl_file_close(s->lock);
+    s->frozen = false; /* sources opened again know of no freeze */
     s->sources = NULL;
     s->source_is_replayable = NULL;
     s->ranges = NULL;

@@ -167,6 +167,8 @@ void sl_stream__close(sl_stream *s); /* blocking; everything opened on the lane 
 void sl_stream__begin_batch(sl_stream *s); /* trigger fired */
 SL_CHECKED sl_code sl_stream__publish(sl_stream *s, const sl_commit_record *commit,
                                       bool replay, sl_error *err);
+/* Lane: let the sink remove what attempts staged that no commit names. */
+void sl_stream__clean_sink(sl_stream *s);
 
 /* progress.c */
 /* The batch's report as it stands: before the commit it knows nothing of later steps. */

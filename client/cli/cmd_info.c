@@ -7,6 +7,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/flags.h"
 #include "client/cluster/local.h"
+#include "connectors/registry.h"
 #include "sluice/sluice.h"
 #include "transport/link_zmq.h"
 
@@ -77,6 +78,22 @@ int sl_cli_options(int argc, char **argv)
 #define COMPILER "gcc " __VERSION__
 #endif
 
+/* Those a user can name: `values` is how VALUES (...) is read. */
+static void print_connectors(const char *title, bool sinks)
+{
+    const char *comma = "    ";
+    printf("%s ", title);
+    for (uint32_t i = 0; i < sl_connector_count(); i++) {
+        const sl_connector *c = sl_connector_get(i);
+        if ((sinks ? c->sink != NULL : c->source != NULL) &&
+            strcmp(c->name, "values") != 0) {
+            printf("%s%s", comma, c->name);
+            comma = ", ";
+        }
+    }
+    putchar('\n');
+}
+
 int sl_cli_version(int argc, char **argv)
 {
     int code = 0;
@@ -88,8 +105,8 @@ int sl_cli_version(int argc, char **argv)
     printf("zeromq      %s\n", sl_zmq_version());
     if (SL_BUILT_WITH[0] != '\0')
         printf("built with  %s\n", SL_BUILT_WITH);
-    puts("masters     local, local[N], local[*]\n"
-         "sources     json, memory\n"
-         "sinks       console, json, memory, noop");
+    puts("masters     local, local[N], local[*]");
+    print_connectors("sources", false);
+    print_connectors("sinks  ", true);
     return 0;
 }

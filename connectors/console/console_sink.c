@@ -13,11 +13,18 @@ typedef struct console_sink {
     bool truncate;
 } console_sink;
 
+static uint32_t option_names(const char **ret)
+{
+    ret[0] = "numRows";
+    ret[1] = "truncate";
+    return 2;
+}
+
 static sl_code read_options(const sl_option_list *l, int64_t *num_rows, bool *truncate,
                             sl_error *err)
 {
-    static const char *const known[] = { "numRows", "truncate" };
-    SL_TRY(sl_option_list_check(l, "console sink", known, 2, err));
+    const char *known[SL_OPTION_NAMES_MAX];
+    SL_TRY(sl_option_list_check(l, "console sink", known, option_names(known), err));
     SL_TRY(sl_option_list_int(l, "numRows", 20, 0, ROWS_MAX, num_rows, err));
     return sl_option_list_bool(l, "truncate", true, truncate, err);
 }
@@ -84,6 +91,7 @@ static void close_sink(sl_sink *sink)
 
 const sl_sink_class sl_console_sink = {
     .name = "console",
+    .option_names = option_names,
     .describe = describe,
     .open = open_sink,
     .write = write_batch,

@@ -1,6 +1,13 @@
 /* The JSON file sink, class A: tasks stage files under <path>/.sluice-staging; the driver
  * renames them into place once their batch is committed.  Small output rides in the
- * commit instead. */
+ * commit instead, and is staged when it is published.
+ *
+ *   target   part-<batch>-<stage>-<task>-<query>.json    the same for every attempt
+ *   staged   .sluice-staging/<query>-<epoch>-<batch>-<attempt>-<stage>-<task>.json
+ *   inline   .sluice-staging/<query>-inline-<target>
+ *
+ * <query> is a hash of the query's id, 16 digits: queries may share a directory, and each
+ * cleans up its own. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,13 +21,19 @@
 #define STAGING ".sluice-staging"
 #define FLUSH_BYTES (1u << 20)
 
+static uint32_t option_names(const char **ret)
+{
+    uint32_t n = 0;
+    ret[n++] = "path";
+    for (uint32_t i = 0; i < sl_json_write_option_count && n < SL_OPTION_NAMES_MAX; i++)
+        ret[n++] = sl_json_write_option_names[i];
+    return n;
+}
+
 static sl_code path_of(const sl_option_list *l, const char **ret, sl_error *err)
 {
-    const char *names[64] = { "path" };
-    uint32_t n = 1;
-    for (uint32_t i = 0; i < sl_json_write_option_count && n < 64; i++)
-        names[n++] = sl_json_write_option_names[i];
-    SL_TRY(sl_option_list_check(l, "json sink", names, n, err));
+    const char *names[SL_OPTION_NAMES_MAX];
+    SL_TRY(sl_option_list_check(l, "json sink", names, option_names(names), err));
     SL_TRY(sl_json_check_write_options(l, err));
     *ret = sl_option_list_get(l, "path");
     if (*ret == NULL || **ret == '\0')
@@ -40,9 +53,9 @@ typedef struct file_writer {
     sl_bytes path; /* of the sink */
     sl_json_writer *json;
     sl_bytes buffer;
-    sl_file *file; /* once the output is too large to ride along */
+    sl_file *file;        /* once the output is too large to ride along */
+    sl_hash_stream *hash; /* of what is in the file */
     sl_staged_file staged;
-    sl_bytes all; /* for the hash of inline output: the buffer itself */
     bool finished;
 } file_writer;
 
@@ -67,6 +80,8 @@ static void writer_close(sl_sink_writer *writer)
         (void)!sl_fs_remove(w->request.fs, sl_bytes_cstr(&path), NULL);
         sl_bytes_deinit(&path);
     }
+    if (w->hash != NULL)
+        (void)sl_hash_stream_end(w->hash);
     sl_json_writer_free(w->json);
     sl_bytes_deinit(&w->buffer);
     sl_bytes_deinit(&w->path);
@@ -82,8 +97,9 @@ static sl_code writer_open(const sl_write_request *q, sl_sink_writer **ret, sl_e
     w->writer.class = &sl_json_sink_writer;
     w->request = *q;
     sl_bytes_text(&w->path, path);
-    snprintf(w->staged.target, sizeof w->staged.target, "part-%05lld-%u-%05u-%08x.json",
-             (long long)q->batch, q->stage, q->task, (unsigned)q->query_hash);
+    snprintf(w->staged.target, sizeof w->staged.target,
+             "part-%05lld-%u-%05u-%016llx.json", (long long)q->batch, q->stage, q->task,
+             (unsigned long long)q->query_hash);
     sl_code code = sl_json_writer_new(q->schema, q->zone, &w->json, err);
     if (code != SL_OK) {
         writer_close(&w->writer);
@@ -107,6 +123,10 @@ static sl_code start_file(file_writer *w, sl_error *err)
     staged_path(w, &path);
     if (code == SL_OK)
         code = sl_fs_open(q->fs, sl_bytes_cstr(&path), SL_OPEN_CREATE, &w->file, err);
+    if (code == SL_OK)
+        w->hash = sl_hash_stream_new();
+    else
+        w->staged.staged[0] = '\0'; /* not made by us: not ours to remove */
     sl_bytes_deinit(&path);
     return code;
 }
@@ -117,6 +137,7 @@ static sl_code flush(file_writer *w, sl_error *err)
         SL_TRY(start_file(w, err));
     pass(&w->request, "sink.stage.write");
     SL_TRY(sl_file_append(w->file, w->buffer.data, w->buffer.size_bytes, err));
+    sl_hash_stream_add(w->hash, w->buffer.data, w->buffer.size_bytes);
     sl_bytes_clear(&w->buffer);
     return SL_OK;
 }
@@ -158,6 +179,8 @@ static sl_code writer_finish(sl_sink_writer *writer, bool *ret_has_file,
     }
     if (w->file != NULL) {
         SL_TRY(sync_staged(w, err));
+        w->staged.hash = sl_hash_stream_end(w->hash);
+        w->hash = NULL;
     } else {
         w->staged.hash = sl_hash128_of(w->buffer.data, w->buffer.size_bytes);
         w->staged.content = w->buffer;
@@ -179,6 +202,7 @@ typedef struct file_sink {
     sl_sink sink;
     sl_fs *fs;
     char *path;
+    char prefix[18]; /* of its staged names: "<query>-" */
 } file_sink;
 
 static sl_code sink_describe(const sl_option_list *l, sl_sink_caps *ret, sl_error *err)
@@ -202,6 +226,8 @@ static sl_code sink_open(const sl_sink_env *env, const sl_option_list *l, sl_sin
     s->sink.class = &sl_json_sink;
     s->fs = env->fs;
     s->path = sl_strdup(path);
+    snprintf(s->prefix, sizeof s->prefix, "%016llx-",
+             (unsigned long long)env->query_hash);
     *ret = &s->sink;
     return SL_OK;
 }
@@ -215,21 +241,25 @@ static sl_code fail_foreign(const char *path, sl_error *err)
         path);
 }
 
-/* The target stands: is it what would be published? */
+/* The target stands and its staged file is gone, or never was: is it what would be
+ * published? */
 static sl_code compare_target(file_sink *s, const char *target, const sl_staged_file *f,
                               sl_error *err)
 {
-    sl_file_info info;
-    SL_TRY(sl_fs_stat(s->fs, target, &info, err));
-    if (info.size_bytes != f->size_bytes)
-        return fail_foreign(target, err);
-    if (f->staged[0] != '\0')
-        return SL_OK; /* its staged file has gone: the rename happened */
     sl_bytes content = { 0 };
-    sl_code code =
-        sl_fs_read_all(s->fs, target, (size_t)f->size_bytes + 1, &content, err);
-    if (code == SL_OK &&
-        !sl_span_equal(sl_bytes_span(&content), sl_bytes_span(&f->content)))
+    sl_file_info info;
+    sl_code code = sl_fs_stat(s->fs, target, &info, err);
+    if (code == SL_ENOTFOUND)
+        return sl_fail(err, SL_ECORRUPT,
+                       "%s: output of a committed batch is gone, staged as %s and not "
+                       "published",
+                       target, f->staged);
+    SL_TRY(code);
+    if (info.is_directory || info.size_bytes != f->size_bytes)
+        return fail_foreign(target, err);
+    code = sl_fs_read_all(s->fs, target, (size_t)f->size_bytes + 1, &content, err);
+    sl_hash128 hash = sl_hash128_of(content.data, content.size_bytes);
+    if (code == SL_OK && (hash.low != f->hash.low || hash.high != f->hash.high))
         code = fail_foreign(target, err);
     sl_bytes_deinit(&content);
     return code;
@@ -265,7 +295,8 @@ static sl_code publish_one(file_sink *s, const sl_staged_file *f, sl_error *err)
     bool is_inline = f->staged[0] == '\0';
     sl_bytes_printf(&target, "%s/%s", s->path, f->target);
     if (is_inline)
-        sl_bytes_printf(&staged, "%s/%s/%s", s->path, STAGING, f->target);
+        sl_bytes_printf(&staged, "%s/%s/%sinline-%s", s->path, STAGING, s->prefix,
+                        f->target);
     else
         sl_bytes_printf(&staged, "%s/%s", s->path, f->staged);
     if (is_inline && sl_fs_exists(s->fs, sl_bytes_cstr(&target)))
@@ -320,6 +351,8 @@ static sl_code sink_clean_up(sl_sink *sink, bool (*keep)(void *user, const char 
     }
     for (size_t i = 0; i < count && code == SL_OK; i++) {
         char staged[300];
+        if (strncmp(entries[i].name, s->prefix, strlen(s->prefix)) != 0)
+            continue; /* of another query */
         snprintf(staged, sizeof staged, "%s/%s", STAGING, entries[i].name);
         if (keep(user, staged))
             continue;
@@ -346,6 +379,7 @@ static void sink_close(sl_sink *sink)
 
 const sl_sink_class sl_json_sink = {
     .name = "json",
+    .option_names = option_names,
     .describe = sink_describe,
     .open = sink_open,
     .publish = sink_publish,

@@ -12,6 +12,12 @@ typedef struct memory_sink {
     char *name;
 } memory_sink;
 
+static uint32_t option_names(const char **ret)
+{
+    (void)ret;
+    return 0;
+}
+
 static sl_code describe(const sl_option_list *l, sl_sink_caps *ret, sl_error *err)
 {
     SL_TRY(sl_option_list_check(l, "memory sink", NULL, 0, err));
@@ -71,6 +77,7 @@ static void close_sink(sl_sink *sink)
 
 const sl_sink_class sl_memory_sink = {
     .name = "memory",
+    .option_names = option_names,
     .describe = describe,
     .open = open_sink,
     .write = write_batch,

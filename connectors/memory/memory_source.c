@@ -25,14 +25,21 @@ static const char *table_of(const sl_option_list *l)
     return sl_option_list_get(l, "table");
 }
 
+static uint32_t memory_option_names(const char **ret)
+{
+    ret[0] = "table";
+    return 1;
+}
+
 static sl_code memory_describe(const sl_source_env *env, const sl_option_list *l,
                                const sl_schema *user_schema, bool streaming,
                                sl_arena *arena, sl_source_caps *ret, sl_error *err)
 {
-    static const char *const known[] = { "table" };
+    const char *known[SL_OPTION_NAMES_MAX];
     (void)user_schema;
     (void)streaming;
-    SL_TRY(sl_option_list_check(l, "memory source", known, 1, err));
+    SL_TRY(
+        sl_option_list_check(l, "memory source", known, memory_option_names(known), err));
     const char *name = table_of(l);
     if (name == NULL)
         return sl_fail(err, SL_EOPTION, "the memory source needs the option table");
@@ -150,6 +157,7 @@ static void memory_description(const sl_source *source, sl_bytes *out)
 
 const sl_source_class sl_memory_source = {
     .name = "memory",
+    .option_names = memory_option_names,
     .describe = memory_describe,
     .open = memory_open,
     .restore_offset = memory_restore_offset,
@@ -166,6 +174,12 @@ static int hex_digit(char c)
     if (c >= '0' && c <= '9')
         return c - '0';
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static uint32_t values_option_names(const char **ret)
+{
+    ret[0] = "rows";
+    return 1;
 }
 
 static sl_code values_describe(const sl_source_env *env, const sl_option_list *l,
@@ -236,6 +250,7 @@ static void values_description(const sl_source *source, sl_bytes *out)
 
 const sl_source_class sl_values_source = {
     .name = "values",
+    .option_names = values_option_names,
     .describe = values_describe,
     .open = values_open,
     .plan = values_plan,

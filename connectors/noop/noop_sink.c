@@ -38,6 +38,12 @@ static void writer_close(sl_sink_writer *w)
 const sl_sink_writer_class sl_noop_sink_writer = { "noop", writer_open, writer_write,
                                                    writer_finish, writer_close };
 
+static uint32_t option_names(const char **ret)
+{
+    (void)ret;
+    return 0;
+}
+
 static sl_code describe(const sl_option_list *l, sl_sink_caps *ret, sl_error *err)
 {
     SL_TRY(sl_option_list_check(l, "noop sink", NULL, 0, err));
@@ -74,6 +80,7 @@ static void close_sink(sl_sink *sink)
 
 const sl_sink_class sl_noop_sink = {
     .name = "noop",
+    .option_names = option_names,
     .describe = describe,
     .open = open_sink,
     .description = description,
