@@ -13,6 +13,15 @@ static int64_t wall_of(void *user)
     return sl_host_wall_us((sl_host *)user);
 }
 
+static bool is_stream_only(sl_execution *x, const char *name)
+{
+    const sl_table_info *table = sl_tables_find(x->session->tables, name);
+    const sl_source_class *class;
+    return table != NULL &&
+           sl_source_class_find(table->connector, &class, NULL) == SL_OK &&
+           class->stream_only;
+}
+
 /* Relations named by a DESCRIBE are read like any other. */
 static const sl_relation *read_of(sl_execution *x, const char *name)
 {
@@ -22,6 +31,7 @@ static const sl_relation *read_of(sl_execution *x, const char *name)
     r->kind = SL_REL_READ;
     r->parts = parts;
     r->part_count = 1;
+    r->stream = is_stream_only(x, name);
     r->pos = x->statement->name_pos;
     return r;
 }
