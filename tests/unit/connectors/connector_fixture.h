@@ -104,7 +104,7 @@ static inline sl_source_env env_of(world *w)
 /* A file as if moved into the directory now. */
 static inline void put_file(world *w, const char *path, const char *content)
 {
-    char dir[256];
+    char dir[512];
     snprintf(dir, sizeof dir, "%s", path);
     *strrchr(dir, '/') = '\0';
     if (*dir != '\0')
