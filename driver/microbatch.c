@@ -216,8 +216,11 @@ static bool may_retry(sl_stream *s, const sl_error *err)
 {
     uint32_t max = (uint32_t)sl_options_int(s->options, "sluice.streaming.attempts");
     if (err->code == SL_ECANCELLED) {
-        sl_stream__finish(
-            s); /* the reader of the console has gone: nobody to write for */
+        log_warn("CONSOLE-CLOSED",
+                 "query %s ends at batch %lld, which is not committed: %s; the next run "
+                 "on its checkpoint prints it",
+                 s->name, (long long)s->offsets.batch, err->text);
+        sl_stream__finish(s); /* nobody to write for */
         return false;
     }
     if (sl_code_kind(err->code) != SL_KIND_RETRY) {
@@ -401,7 +404,7 @@ static void run_attempt(sl_stream *s)
         .slice_counts = counts,
         .partition_count = s->states != NULL ? s->partition_count : 0,
         .partitions = task_partitions(s),
-        .inline_output = true,
+        .inline_output = sl_options_bool(s->options, "sluice.sink.inlineOutput"),
     };
     sl_stream__say(s, s->offsets.is_no_data ? "No new data but cleaning up state"
                                             : "Processing new data");
@@ -797,10 +800,10 @@ static void publish_run(sl_job *job)
     if (s->manifest != NULL)
         s->times.publish_us = sl_host_mono_us(host_of(s)) - from;
     tell_sources(s);
-    uint64_t every =
-        (uint64_t)sl_options_int(s->options, "sluice.streaming.cleanUpInterval");
-    if (++s->batches_since_clean_up >= every) {
-        s->batches_since_clean_up = 0;
+    /* By the number of the batch, not of batches since the start: a query that is started
+     * for a few batches at a time is cleaned up too. */
+    int64_t every = sl_options_int(s->options, "sluice.streaming.cleanUpInterval");
+    if ((s->commit.batch + 1) % every == 0) {
         clean_up(s);
     } else if (s->attempt > 1) {
         sl_stream__clean_sink(s);

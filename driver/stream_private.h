@@ -128,7 +128,6 @@ struct sl_stream {
     sl_batch_times times;
     int64_t previous_trigger_us; /* wall, of the trigger before; 0 none */
     uint32_t publish_tries;
-    uint64_t batches_since_clean_up;
 
     /* reports */
     char **progress;
