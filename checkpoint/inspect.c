@@ -168,10 +168,28 @@ static int64_t first_shown(const sl_checkpoint__reader *c, uint32_t batches_max)
     return first > c->recovery.first_commit ? first : c->recovery.first_commit;
 }
 
+static void count_seen(void *user, const char *key, const char *kind, sl_span payload,
+                       sl_code code, const char *message)
+{
+    (void)key;
+    (void)payload;
+    (void)code;
+    (void)message;
+    *(uint64_t *)user += strcmp(kind, "seen") == 0;
+}
+
+static sl_code seen_files(sl_checkpoint__reader *c, uint64_t *ret, sl_error *err)
+{
+    *ret = 0;
+    return sl_journal_each_record(c->journal, count_seen, ret, err);
+}
+
 static sl_code show_json(sl_checkpoint__reader *c, uint32_t batches_max, sl_bytes *out,
                          sl_error *err)
 {
+    uint64_t seen;
     sl_json j;
+    SL_TRY(seen_files(c, &seen, err));
     sl_json_begin(&j, out);
     sl_json_open(&j, NULL, '{');
     sl_json_key_string(&j, "queryId", c->query.query_id);
@@ -184,6 +202,7 @@ static sl_code show_json(sl_checkpoint__reader *c, uint32_t batches_max, sl_byte
     sl_json_key_int(&j, "lastCommit", c->recovery.last_commit);
     sl_json_key_int(&j, "pendingOffsets", c->recovery.pending_offsets);
     sl_json_key_int(&j, "epoch", (int64_t)c->recovery.epoch_max);
+    sl_json_key_int(&j, "seenFiles", (int64_t)seen);
     sl_json_open(&j, "batches", '[');
     sl_arena *arena = sl_arena_new();
     sl_bytes text = { 0 };
@@ -266,6 +285,8 @@ static sl_code show_text(sl_checkpoint__reader *c, const char *root, uint32_t ba
                          sl_bytes *out, sl_error *err)
 {
     const sl_journal_recovery *r = &c->recovery;
+    uint64_t seen;
+    SL_TRY(seen_files(c, &seen, err));
     sl_bytes_printf(out, "checkpoint  %s\nquery       %s%s%s\n", root, c->query.query_id,
                     c->query.name ? "  " : "", c->query.name ? c->query.name : "");
     sl_bytes_printf(out, "sql         %s\nplan        %s\n", c->query.sql,
@@ -274,6 +295,8 @@ static sl_code show_text(sl_checkpoint__reader *c, const char *root, uint32_t ba
                     c->query.partition_count, c->query.key_group_count);
     sl_bytes_printf(out, "commits     %" PRId64 " to %" PRId64 ", epoch %" PRIu64 "\n",
                     r->first_commit, r->last_commit, r->epoch_max);
+    if (seen > 0)
+        sl_bytes_printf(out, "seen        %" PRIu64 " input files\n", seen);
     if (r->pending_offsets >= 0)
         sl_bytes_printf(out, "pending     batch %" PRId64 " is planned, not committed\n",
                         r->pending_offsets);

@@ -220,8 +220,14 @@ static sl_code sink_open(const sl_sink_env *env, const sl_option_list *l, sl_sin
 {
     const char *path;
     SL_TRY(path_of(l, &path, err));
-    SL_TRY(sl_fs_make_dirs(env->fs, path, err));
-    SL_TRY(sl_fs_sync_parent(env->fs, path, err));
+    sl_code code = sl_fs_make_dirs(env->fs, path, err);
+    if (code == SL_OK)
+        code = sl_fs_sync_parent(env->fs, path, err);
+    if (code != SL_OK) {
+        if (err != NULL)
+            (void)sl_error_prefix(err, "the output directory %s cannot be used", path);
+        return code;
+    }
     file_sink *s = (file_sink *)sl_calloc(1, sizeof *s);
     s->sink.class = &sl_json_sink;
     s->fs = env->fs;

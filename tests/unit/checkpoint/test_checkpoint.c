@@ -533,11 +533,13 @@ static void inspect__shows_query_batches_and_progress(void **state)
     assert_int_equal(sl_checkpoint_inspect(f->fs, &f->kv, ROOT, o, &text, NULL), SL_OK);
     assert_non_null(strstr(sl_bytes_cstr(&text), FIXTURE_QUERY));
     assert_non_null(strstr(sl_bytes_cstr(&text), "batch 2"));
+    assert_non_null(strstr(sl_bytes_cstr(&text), "seen        3 input files\n"));
     assert_null(strstr(sl_bytes_cstr(&text), "batch 0 "));
     sl_bytes_clear(&text);
     o.is_json = true;
     assert_int_equal(sl_checkpoint_inspect(f->fs, &f->kv, ROOT, o, &text, NULL), SL_OK);
     assert_non_null(strstr(sl_bytes_cstr(&text), "\"lastCommit\":2"));
+    assert_non_null(strstr(sl_bytes_cstr(&text), "\"seenFiles\":3"));
     const char *const *progress = NULL;
     uint32_t count = 0;
     assert_int_equal(

@@ -404,6 +404,22 @@ static void describe__appends_only_and_needs_a_checkpoint(void **state)
     assert_says(w, "did you mean 'compression'?");
 }
 
+static void open__a_directory_that_cannot_be_is_named(void **state)
+{
+    world *w = (world *)*state;
+    sl_sink *s = NULL;
+    sl_sink_env env = { .fs = w->fs, .query_hash = QUERY, .schema = schema_s() };
+    put_file(w, "/plain", "a file");
+    options_of(w, "path", "/plain/out", NULL);
+    assert_int_equal(sl_json_sink.open(&env, &w->options, &s, &w->err), SL_EEXISTS);
+    assert_says(w, "the output directory /plain/out cannot be used: /plain");
+    w->fail_at = w->calls + 1; /* a directory nobody may write to */
+    options_of(w, "path", "/out", NULL);
+    assert_int_equal(sl_json_sink.open(&env, &w->options, &s, &w->err), SL_EIO);
+    assert_says(w, "the output directory /out cannot be used: injected failure");
+    assert_null(s);
+}
+
 /* ---- faults ---- */
 
 /* The nth file call of staging and publishing two files fails with `code`: the failure is
@@ -510,6 +526,7 @@ int main(void)
         W(clean_up__removes_what_no_commit_names),
         W(clean_up__a_directory_never_used_is_clean),
         W(describe__appends_only_and_needs_a_checkpoint),
+        W(open__a_directory_that_cannot_be_is_named),
         W(faults__a_failing_disk_is_told_and_the_next_try_shows_each_file_once),
         W(faults__a_full_disk_is_told_and_the_next_try_shows_each_file_once),
         W(faults__clean_up_that_fails_removes_nothing_it_should_keep),
