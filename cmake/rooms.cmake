@@ -17,6 +17,7 @@ if(protos)
 endif()
 
 add_library(sluice_core STATIC ${sources})
+set_target_properties(sluice_core PROPERTIES OUTPUT_NAME sluice)
 target_include_directories(sluice_core PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
 target_compile_options(sluice_core PRIVATE $<$<COMPILE_LANGUAGE:C>:${SLUICE_WARNINGS}> $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>)
 target_link_libraries(sluice_core PUBLIC PkgConfig::ROCKSDB PkgConfig::ZMQ PkgConfig::XXHASH PkgConfig::JANSSON PkgConfig::SIMDJSON PkgConfig::UTF8PROC Threads::Threads m dl)
