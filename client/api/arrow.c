@@ -286,7 +286,7 @@ void sl_client__arrow_stream(const sl_schema *schema, sl_chunk *const *chunks,
     s->chunks = (sl_chunk **)sl_calloc(chunk_count + (size_t)1, sizeof *s->chunks);
     s->chunk_count = chunk_count;
     for (uint32_t i = 0; i < chunk_count; i++)
-        s->chunks[i] = sl_chunk_ref(chunks[i]);
+        s->chunks[i] = sl_chunk_retype(chunks[i], s->schema);
     s->zone = sl_strdup(sl_time_zone_name(zone));
     *ret = (struct ArrowArrayStream){ .get_schema = get_schema,
                                       .get_next = get_next,

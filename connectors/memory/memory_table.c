@@ -10,15 +10,15 @@
 typedef struct memory_table {
     struct memory_table *next;
     char *name;
-    sl_arena *arena;
-    sl_schema *schema;
-    sl_chunk **chunks; /* without selection */
+    const sl_schema *schema; /* in the arena of all */
+    sl_chunk **chunks;       /* without selection */
     uint32_t count, capacity;
     int64_t rows, last_batch;
 } memory_table;
 
 struct sl_memory_tables {
     pthread_mutex_t lock;
+    sl_arena *schemas; /* also of dropped tables: their rows may still be in use */
     memory_table *tables;
 };
 
@@ -26,6 +26,7 @@ sl_memory_tables *sl_memory_tables_new(void)
 {
     sl_memory_tables *t = (sl_memory_tables *)sl_calloc(1, sizeof *t);
     pthread_mutex_init(&t->lock, NULL);
+    t->schemas = sl_arena_new();
     return t;
 }
 
@@ -42,7 +43,6 @@ static void table_free(memory_table *t)
     clear(t);
     sl_free(t->chunks);
     sl_free(t->name);
-    sl_arena_free(t->arena);
     sl_free(t);
 }
 
@@ -56,6 +56,7 @@ void sl_memory_tables_free(sl_memory_tables *t)
         table_free(m);
     }
     pthread_mutex_destroy(&t->lock);
+    sl_arena_free(t->schemas);
     sl_free(t);
 }
 
@@ -73,11 +74,10 @@ sl_code sl_memory_table_create(sl_memory_tables *t, const char *name,
     (void)err;
     memory_table *m = (memory_table *)sl_calloc(1, sizeof *m);
     m->name = sl_strdup(name);
-    m->arena = sl_arena_new();
-    m->schema = sl_schema_copy(schema, m->arena);
     m->last_batch = -1;
     sl_memory_table_drop(t, name);
     pthread_mutex_lock(&t->lock);
+    m->schema = sl_schema_copy(schema, t->schemas);
     m->next = t->tables;
     t->tables = m;
     pthread_mutex_unlock(&t->lock);
@@ -113,6 +113,16 @@ static sl_code fail_missing(const char *name, sl_error *err)
     return sl_fail(err, SL_ENOTFOUND, "there is no memory table %s", name);
 }
 
+static void append(memory_table *m, const sl_chunk *flat)
+{
+    if (m->count == m->capacity) {
+        m->capacity = m->capacity == 0 ? 16 : m->capacity * 2;
+        m->chunks = (sl_chunk **)sl_realloc(m->chunks, m->capacity * sizeof *m->chunks);
+    }
+    m->chunks[m->count++] = sl_chunk_retype(flat, m->schema);
+    m->rows += flat->row_count;
+}
+
 sl_code sl_memory_table_append(sl_memory_tables *t, const char *name, sl_chunk *chunk,
                                sl_error *err)
 {
@@ -120,20 +130,11 @@ sl_code sl_memory_table_append(sl_memory_tables *t, const char *name, sl_chunk *
     SL_TRY(sl_chunk_flatten(chunk, NULL, &flat, err));
     pthread_mutex_lock(&t->lock);
     memory_table *m = find(t, name);
-    if (m != NULL) {
-        if (m->count == m->capacity) {
-            m->capacity = m->capacity == 0 ? 16 : m->capacity * 2;
-            m->chunks =
-                (sl_chunk **)sl_realloc(m->chunks, m->capacity * sizeof *m->chunks);
-        }
-        m->chunks[m->count++] = flat;
-        m->rows += flat->row_count;
-    }
-    pthread_mutex_unlock(&t->lock);
     if (m != NULL)
-        return SL_OK;
+        append(m, flat);
+    pthread_mutex_unlock(&t->lock);
     sl_chunk_unref(flat);
-    return fail_missing(name, err);
+    return m != NULL ? SL_OK : fail_missing(name, err);
 }
 
 void sl_memory_table_truncate(sl_memory_tables *t, const char *name)

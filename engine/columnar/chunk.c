@@ -93,6 +93,29 @@ sl_chunk *sl_chunk_project(const sl_chunk *c, const uint32_t *columns, uint32_t 
     return picked;
 }
 
+static void retype(sl_column *c, const sl_type *type)
+{
+    SL_ASSERT(c->type->id == type->id);
+    c->type = type;
+    for (uint32_t i = 0; i < c->child_count; i++)
+        retype(&c->children[i], type->fields[i].type);
+}
+
+sl_chunk *sl_chunk_retype(const sl_chunk *c, const sl_schema *schema)
+{
+    SL_ASSERT(c->column_count == schema->field_count);
+    sl_chunk *typed = sl_chunk_new(c->column_count, c->row_count);
+    for (uint32_t i = 0; i < c->column_count; i++) {
+        sl_column_ref(&c->columns[i], &typed->columns[i]);
+        retype(&typed->columns[i], schema->fields[i].type);
+    }
+    typed->selected = c->selected;
+    typed->selection = c->selection;
+    if (c->selection_buffer != NULL)
+        typed->selection_buffer = sl_buffer_ref(c->selection_buffer);
+    return typed;
+}
+
 static int64_t column_bytes(const sl_column *c)
 {
     int64_t bytes = 0;

@@ -38,6 +38,9 @@ SL_CHECKED sl_code sl_chunk_flatten(sl_chunk *c, sl_budget *budget, sl_chunk **r
                                     sl_error *err);
 /* Columns picked by index, shared. */
 sl_chunk *sl_chunk_project(const sl_chunk *c, const uint32_t *columns, uint32_t count);
+/* The same rows (shared), typed by an equal schema, which must outlive it: for rows that
+ * leave the plan they were read under. */
+sl_chunk *sl_chunk_retype(const sl_chunk *c, const sl_schema *schema);
 int64_t sl_chunk_bytes(const sl_chunk *c); /* approximate, of its buffers */
 
 static inline uint32_t sl_chunk_row(const sl_chunk *c, uint32_t i) /* i-th selected row */

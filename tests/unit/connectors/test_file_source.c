@@ -217,7 +217,7 @@ static void plan__cached_listings_are_bounded(void **state)
     options_of(w, "path", "/in", "maxFilesPerTrigger", "1", "maxCachedFiles", "2", NULL);
     sl_source *s = open_stream(w);
     for (int i = 0; i < 6; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "%d.json", i);
         assert_string_equal(next_files(w, s), name);
     }

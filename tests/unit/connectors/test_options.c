@@ -28,7 +28,8 @@ static char *section(const sl_bytes *doc, const char *kind, const char *name)
     const char *from = strstr(sl_bytes_cstr(doc), title);
     if (from == NULL)
         fail_msg("%s has no section %s", DOC, title);
-    const char *end = strstr(from + 3, "\n## ");
+    assert_non_null(from);
+    const char *end = strstr(from + strlen(title), "\n## ");
     size_t n = end != NULL ? (size_t)(end - from) : strlen(from);
     char *text = (char *)sl_calloc(n + 1, 1);
     memcpy(text, from, n);
