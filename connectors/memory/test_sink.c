@@ -11,6 +11,12 @@ typedef struct test_sink {
     char *name;
 } test_sink;
 
+static uint32_t option_names(const char **ret)
+{
+    (void)ret;
+    return 0;
+}
+
 static sl_code describe(const sl_option_list *l, sl_sink_caps *ret, sl_error *err)
 {
     SL_TRY(sl_option_list_check(l, "test sink", NULL, 0, err));
@@ -66,6 +72,7 @@ static void close_sink(sl_sink *sink)
 
 const sl_sink_class sl_test_sink = {
     .name = "test",
+    .option_names = option_names,
     .describe = describe,
     .open = open_sink,
     .write = write_batch,

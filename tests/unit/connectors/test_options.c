@@ -120,7 +120,7 @@ static void find__an_unknown_connector_names_the_nearest(void **state)
                                   "rate?");
     assert_int_equal(sl_sink_class_find("kafkaesque", &sink, &err), SL_EANALYSIS);
     assert_string_equal(err.condition, "DATA_SOURCE_NOT_FOUND");
-    assert_non_null(strstr(err.text, "Known: json, memory, console, noop."));
+    assert_non_null(strstr(err.text, "Known: json, memory, console, noop"));
     assert_int_equal(sl_source_class_find("console", &source, &err), SL_EANALYSIS);
     assert_int_equal(sl_source_class_find("JSON", &source, &err), SL_OK);
 }
