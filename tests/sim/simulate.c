@@ -12,7 +12,8 @@
  *
  * Oracles: each query's result is the one counted from the rows, without the engine;
  * console blocks that come again are the same; each checkpoint verifies, and its state is
- * made again from what commits name; the same seed gives the same trace.
+ * made again from what commits name; nothing stays staged; the same seed gives the same
+ * trace.
  *
  * usage: simulate [--trace] FIRST [LAST]    prints the seed of each failure and how to
  *                                           repeat it; --trace: of every seed its trace
@@ -77,6 +78,21 @@ static bool finish(sim_world *w)
     return ok;
 }
 
+/* What attempts that lost have staged is gone. */
+static bool nothing_stays_staged(sim_world *w, uint32_t index)
+{
+    sl_dir_entry *entries;
+    size_t count = 0;
+    char dir[40];
+    snprintf(dir, sizeof dir, "/out%u/.sluice-staging", index);
+    if (sl_fs_list(sl_fs_virtual_fs(w->fs), dir, &entries, &count, NULL) != SL_OK)
+        return true;
+    for (size_t i = 0; i < count; i++)
+        printf("staged and left: %s/%s\n", dir, entries[i].name);
+    sl_fs_entries_free(entries, count);
+    return count == 0;
+}
+
 static bool is_right(sim_world *w, uint32_t index, bool had_faults)
 {
     sim_query *q = &w->queries[index];
@@ -130,7 +146,8 @@ static bool run_schedule(uint64_t seed, bool with_faults, uint64_t *ret_trace)
             printf("seed %llu: query %u refused after a failed sync, as it may be\n",
                    (unsigned long long)seed, i);
         else
-            ok = is_right(&w, i, with_faults) && verifies(&w, i);
+            ok = is_right(&w, i, with_faults) && verifies(&w, i) &&
+                 nothing_stays_staged(&w, i);
     }
     *ret_trace = w.trace;
     sim_world_deinit(&w);

@@ -158,7 +158,9 @@ static void next_statement(void *user)
 static void start_scripts(struct node *n)
 {
     sl_options *options = sl_options_new();
-    if (sl_options_set(options, "sluice.state.partitions", "3", NULL) != SL_OK)
+    if (sl_options_set(options, "sluice.state.partitions", "3", NULL) != SL_OK ||
+        sl_options_set(options, "sluice.sink.inlineOutput",
+                       n->world->staged ? "false" : "true", NULL) != SL_OK)
         abort();
     for (uint32_t i = 0; i < n->world->query_count; i++) {
         struct script *s = &n->scripts[i];
@@ -271,7 +273,9 @@ static void draw_queries(sim_world *w)
 
 void sim_world_init(sim_world *w, uint64_t seed)
 {
-    *w = (sim_world){ .random = seed, .now_ns = SIM_EPOCH_S * 1000000000 };
+    *w = (sim_world){ .random = seed,
+                      .staged = seed % 2 == 0,
+                      .now_ns = SIM_EPOCH_S * 1000000000 };
     w->fs = sl_fs_virtual_new(wall_ns, w);
     sim_input_make(&w->input, sl_fs_virtual_fs(w->fs), sim_random, w);
     draw_queries(w);

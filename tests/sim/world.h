@@ -25,6 +25,7 @@ typedef struct sim_query {
 
 typedef struct sim_world {
     uint64_t random;
+    bool staged;    /* output of any size is staged, none rides in the commit */
     int64_t now_ns; /* of the file system: grows with each look */
     sl_fs_virtual *fs;
     sim_input input;
