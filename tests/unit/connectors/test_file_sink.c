@@ -1,5 +1,5 @@
 /* Unit tests of connectors/file/file_sink.c: staging, publishing, cleaning up. */
-#include "connector_fixture.h"
+#include "tests/unit/connectors/connector_fixture.h"
 
 #define QUERY UINT64_C(0x1122334455667788)
 #define OTHER UINT64_C(0x1122334455667799) /* differs in the low bits only */

@@ -1,6 +1,6 @@
 /* Unit tests of connectors/file: the planning and reading halves of the JSON source
  * (spark.md 4.1). */
-#include "connector_fixture.h"
+#include "tests/unit/connectors/connector_fixture.h"
 
 #include "connectors/file/file_private.h"
 #include "connectors/file/file_slice_private.h"

@@ -1,6 +1,6 @@
 /* docs/sources-and-sinks.md against the code's lists of options; run from the root of the
  * tree. */
-#include "connector_fixture.h"
+#include "tests/unit/connectors/connector_fixture.h"
 
 static const char DOC[] = "docs/sources-and-sinks.md";
 

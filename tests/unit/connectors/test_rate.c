@@ -1,5 +1,5 @@
 /* Unit tests of connectors/rate: planning and reading (spark.md 4.3, 4.4). */
-#include "connector_fixture.h"
+#include "tests/unit/connectors/connector_fixture.h"
 
 #include "connectors/rate/rate_private.h"
 

@@ -1,5 +1,5 @@
 /* Unit tests of the sinks console, memory and noop, and of memory tables as a source. */
-#include "connector_fixture.h"
+#include "tests/unit/connectors/connector_fixture.h"
 
 #include "connectors/memory_table.h"
 
