@@ -99,6 +99,7 @@ class Case:
         self.mode = {"rows": "append", "top": "complete", "chain": "append"}.get(self.shape, self.shape)
         self.inputs = rng.choice([["t"], ["t"], ["t", "u"]])
         self.delay = 4
+        self.watermarked = self.mode == "append" or (self.mode == "update" and rng.random() < 0.5)
         self.where = f" WHERE {condition_of(rng, self.columns)}" if rng.random() < 0.3 else ""
         self.group = self.tail = ""
         self.keys = []
@@ -135,7 +136,7 @@ class Case:
 
     def query(self, stream):
         watermark = ""
-        if stream and self.mode == "append":
+        if stream and self.watermarked:
             watermark = f" WATERMARK ts DELAY OF INTERVAL {self.delay} SECONDS"
         sources = [f"{'STREAM ' if stream else ''}{name}{watermark}" for name in self.inputs]
         source = sources[0]
