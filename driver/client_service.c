@@ -465,6 +465,18 @@ void sl_clients_on_disconnect(sl_clients *c, const char *from)
 
 /* ---- frames ---- */
 
+/* Going down, and the queries will be resumed: their end now is not their end, so nobody
+ * is told of it, and questions wait for the next driver. */
+static bool is_between_lives(const sl_clients *c)
+{
+    return c->driver->is_going_down && c->driver->registry != NULL;
+}
+
+static bool is_printed(sl_span frame) /* a batch that ends waits for it */
+{
+    return frame.size_bytes > 5 && frame.data[5] == SL_CMSG_PRINTED;
+}
+
 void sl_clients_on_frame(sl_clients *c, const char *from, uint64_t incarnation,
                          sl_span frame)
 {
@@ -474,6 +486,10 @@ void sl_clients_on_frame(sl_clients *c, const char *from, uint64_t incarnation,
     sl_rclient *r = find_client(c, from);
     if (r != NULL)
         r->heard_us = sl_host_mono_us(c->driver->host);
+    if (is_between_lives(c) && r != NULL && !is_printed(frame)) {
+        sl_arena_free(arena);
+        return; /* the next driver answers */
+    }
     if (sl_cmsg_decode(frame, arena, &m, &err) != SL_OK) {
         log_warn("CLIENT-BAD-MESSAGE", "from %s: %s", from, err.text);
     } else if (m.kind == SL_CMSG_HELLO) {
@@ -505,6 +521,8 @@ void sl_clients_on_query_event(sl_clients *c, sl_query_event_kind kind,
                          .query = sl_rclient__query(query),
                          .progress =
                              kind == SL_EVENT_PROGRESS ? query->last_progress : NULL };
+    if (is_between_lives(c))
+        return;
     bool for_all = kind == SL_EVENT_STARTED || kind == SL_EVENT_TERMINATED;
     for (sl_rclient *r = c->first; r != NULL; r = r->next) {
         m.u.event.is_own = r->number == query->owner;

@@ -51,6 +51,9 @@ static void activate(sl_run_executor *e)
 
 static void wake_task(sl_wattempt *a, sl_run_task *t)
 {
+    if (a->failed)
+        return; /* nothing runs any more; the executors' jobs may be on their way already
+                 */
     if (t->state == SL_RUN_BUSY)
         t->woken = true;
     if (t->state != SL_RUN_WAITING)
