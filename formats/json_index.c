@@ -94,77 +94,21 @@ index_avx2(const uint8_t *data, size_t n, sl_json__index *ret)
     ret->ascii = ascii && tail.ascii;
 }
 
-#define AVX512_TARGET "avx512f,avx512bw,avx512vbmi2,avx512vl,bmi,popcnt"
-
-/* The set bits' positions by one compress of 0..63, widened sixteen at a time. */
-__attribute__((target(AVX512_TARGET))) static inline uint32_t *
-spread(uint32_t *out, uint32_t base, uint64_t bits)
-{
-    const __m512i iota =
-        _mm512_set_epi8(63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48,
-                        47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32,
-                        31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16,
-                        15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    uint32_t count = (uint32_t)__builtin_popcountll(bits);
-    __m512i from = _mm512_set1_epi32((int)base);
-    __m512i at = _mm512_maskz_compress_epi8(bits, iota);
-    _mm512_storeu_si512(
-        out, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(at))));
-    if (__builtin_expect(count > 16, 0)) {
-        __m128i part[4];
-        _mm512_storeu_si512(part, at);
-        for (uint32_t i = 1; i < 4; i++)
-            _mm512_storeu_si512(out + 16 * i,
-                                _mm512_add_epi32(from, _mm512_cvtepu8_epi32(part[i])));
-    }
-    return out + count;
-}
-
-/* The lowest `count` (below 64) bits. */
-static inline uint64_t first_bits(size_t count)
-{
-    return (UINT64_C(1) << count) - 1;
-}
-
-__attribute__((target(AVX512_TARGET))) static void
-index_avx512(const uint8_t *data, size_t n, sl_json__index *ret)
-{
-    uint32_t *out = ret->positions;
-    __m512i all = _mm512_setzero_si512();
-    for (size_t i = 0; i < n; i += 64) {
-        __m512i v = n - i >= 64 ? _mm512_loadu_si512(data + i)
-                                : _mm512_maskz_loadu_epi8(first_bits(n - i), data + i);
-        all = _mm512_or_si512(all, v);
-        uint64_t bits = _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('"')) |
-                        _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\\')) |
-                        _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(0x20));
-        if (n - i < 64)
-            bits &= first_bits(n - i);
-        out = spread(out, (uint32_t)i, bits);
-    }
-    ret->count = (uint32_t)(out - ret->positions);
-    ret->ascii = _mm512_movepi8_mask(all) == 0;
-}
-
 typedef struct kernel {
     const char *name;
     sl_json__index_kernel *index;
     bool runs_here;
 } kernel;
 
-/* Best last. SLUICE_CPU names one to stop at: "scalar", "avx2". */
+/* Best last. SLUICE_CPU names one to stop at: "scalar". */
 static kernel best_kernel(void)
 {
     const char *cap = getenv("SLUICE_CPU");
     __builtin_cpu_init();
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
                 __builtin_cpu_supports("popcnt");
-    bool avx512 = avx2 && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512vbmi2") &&
-                  __builtin_cpu_supports("avx512vl");
     const kernel kernels[] = { { "scalar", sl_json__index_scalar, true },
-                               { "avx2", index_avx2, avx2 },
-                               { "avx512", index_avx512, avx512 } };
+                               { "avx2", index_avx2, avx2 } };
     kernel best = kernels[0];
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++) {
         if (kernels[i].runs_here)

@@ -57,7 +57,7 @@ SL_CHECKED sl_code sl_json_reader_next(sl_json_reader *r, sl_chunk **ret, sl_err
 void sl_json_reader_stats(const sl_json_reader *r, sl_json_read_stats *ret);
 void sl_json_reader_close(sl_json_reader *r); /* NULL is fine */
 
-/* The stage 1 kernel in use: "avx2" or "scalar" (SLUICE_CPU=scalar|avx2|avx512 caps it).
+/* The stage 1 kernel in use: "avx2" or "scalar" (SLUICE_CPU=scalar|avx2 caps it).
  */
 const char *sl_json_kernel_name(void);
 

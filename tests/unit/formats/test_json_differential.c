@@ -577,17 +577,17 @@ static void index__is_the_same_by_every_kernel(void **state)
 {
     (void)state;
     uint64_t seed = first_seed() + 4;
-    static const char *const CAPS[] = { "scalar", "avx2", "avx512" };
-    sl_json__index_kernel *kernels[3];
-    for (int i = 0; i < 3; i++) { /* what this processor lacks is the one before */
+    static const char *const CAPS[] = { "scalar", "avx2" };
+    sl_json__index_kernel *kernels[2];
+    for (int i = 0; i < 2; i++) { /* what this processor lacks is the one before */
         setenv("SLUICE_CPU", CAPS[i], 1);
         kernels[i] = sl_json__index_pick();
     }
     unsetenv("SLUICE_CPU");
     assert_ptr_equal(kernels[0], sl_json__index_scalar);
-    assert_ptr_equal(kernels[2], sl_json__index_pick());
-    for (int round = 0; round < 6000; round++) {
-        sl_json__index_kernel *fast = kernels[1 + round % 2];
+    assert_ptr_equal(kernels[1], sl_json__index_pick());
+    for (int round = 0; round < 3000; round++) {
+        sl_json__index_kernel *fast = kernels[1];
         static const char BYTES[] = "aaaaaaaa\"\\\n\r\t\x1f\x20\x7f\x80\xff\0,";
         size_t n = (size_t)(random64(&seed) % 300);
         uint8_t *data = sl_alloc(n + 64);
