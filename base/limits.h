@@ -25,6 +25,9 @@
 #define SL_SLICES_MAX (1 << 20) /* slices of one batch */
 #define SL_EXECUTORS_MAX 256
 #define SL_FRAME_BYTES_MAX (64u << 20) /* one message between processes */
+#define SL_RESULT_BYTES_MAX (8u << 20) /* aim of one RESULT; one larger row is fine */
+#define SL_RESULT_WINDOW_BYTES                                                           \
+    (16u << 20) /* result rows a worker has on their way per attempt */
 #define SL_PROTO_DEPTH_MAX                                                               \
     64 /* protobuf-c overflows the stack at depth 10,000 (rel:L13) */
 #define SL_INLINE_DELTA_BYTES                                                            \
@@ -33,6 +36,7 @@
 #define SL_BATCH_ATTEMPTS_MAX 4
 #define SL_PARTITION_DEATHS_MAX 3 /* in a row, then the query fails */
 
+static_assert(SL_RESULT_BYTES_MAX < SL_FRAME_BYTES_MAX, "a result is one message");
 static_assert(SL_CHUNK_ROWS <= SL_CHUNK_ROWS_MAX, "readers make legal chunks");
 static_assert(SL_CHUNK_ROWS_MAX <= 65536, "row numbers are uint16_t");
 

@@ -248,6 +248,19 @@ static bool on_done(sl_dispatch *x, const sl_dworker *w, const sl_msg_done *m,
     return true;
 }
 
+static void on_rows(sl_dispatch *x, const sl_dworker *w, const sl_msg_result *m)
+{
+    sl_batch_result r = { .code = SL_OK };
+    sl_share *s = share_of(x, w);
+    if (s == NULL || !is_current(x, &m->at))
+        return;
+    r.code = sl_dispatch__keep_result(x, s, m, &r.error);
+    if (r.code == SL_OK)
+        return;
+    abort_others(x, NULL);
+    finish(x, &r);
+}
+
 static void on_failed(sl_dispatch *x, const sl_dworker *w, const sl_msg_failed *m)
 {
     sl_batch_result r = { .code = SL_OK };
@@ -270,8 +283,7 @@ void sl_dispatch_on_message(sl_dispatch *x, const sl_dworker *w, const sl_messag
 {
     switch (m->kind) {
     case SL_MSG_RESULT:
-        if (share_of(x, w) != NULL && is_current(x, &m->u.result.at))
-            sl_dispatch__keep_result(x, &m->u.result);
+        on_rows(x, w, &m->u.result);
         break;
     case SL_MSG_DONE:
         *ret_kept = on_done(x, w, &m->u.done, arena);

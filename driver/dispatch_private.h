@@ -22,7 +22,8 @@ typedef struct sl_share {
     sl_dworker *worker; /* NULL: it was lost */
     uint32_t number;    /* of the worker */
     bool is_done;
-    sl_arena *arena; /* of `done` */
+    uint64_t taken_bytes, credited_bytes; /* of its RESULT chunks */
+    sl_arena *arena;                      /* of `done` */
     sl_msg_done done;
 } sl_share;
 
@@ -69,6 +70,7 @@ struct sl_dispatch {
     sl_msg_done done;       /* of all shares together */
     sl_result_part *parts;
     uint32_t part_count, part_capacity;
+    int64_t part_bytes; /* what they hold in memory, against the setting */
     sl_chunk **chunks;
     uint32_t chunk_count;
     sl_schema *row_schema; /* output, with the hidden key */
@@ -86,7 +88,8 @@ void sl_dispatch__send_tasks(sl_dispatch *x);
 
 /* dispatch_result.c */
 void sl_dispatch__drop_results(sl_dispatch *x);
-void sl_dispatch__keep_result(sl_dispatch *x, const sl_msg_result *m);
+SL_CHECKED sl_code sl_dispatch__keep_result(sl_dispatch *x, sl_share *s,
+                                            const sl_msg_result *m, sl_error *err);
 /* All shares are done: x->done and x->chunks. */
 SL_CHECKED sl_code sl_dispatch__put_together(sl_dispatch *x, sl_error *err);
 

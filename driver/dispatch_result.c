@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "driver/dispatch_private.h"
 
 void sl_dispatch__drop_results(sl_dispatch *x)
@@ -17,22 +16,48 @@ void sl_dispatch__drop_results(sl_dispatch *x)
     sl_free(x->chunks);
     x->chunks = NULL;
     x->part_count = x->chunk_count = 0;
+    x->part_bytes = 0;
 }
 
-void sl_dispatch__keep_result(sl_dispatch *x, const sl_msg_result *m)
+/* Credit goes back in halves of the window: a worker that waits has all of it out. */
+static void give_credit(sl_dispatch *x, sl_share *s, size_t bytes)
+{
+    s->taken_bytes += bytes;
+    if (s->taken_bytes - s->credited_bytes < SL_RESULT_WINDOW_BYTES / 2)
+        return;
+    s->credited_bytes = s->taken_bytes;
+    sl_message m = { .kind = SL_MSG_RESULT_CREDIT };
+    m.u.result_credit = (sl_msg_result_credit){ x->at, s->taken_bytes };
+    sl_dispatch__send(x, s->worker, &m);
+}
+
+static sl_code charge(sl_dispatch *x, const sl_chunk *chunk, sl_error *err)
+{
+    int64_t max = sl_options_int(x->options, "sluice.query.resultMemory");
+    x->part_bytes += sl_chunk_bytes(chunk);
+    if (x->part_bytes <= max)
+        return SL_OK;
+    return sl_fail(err, SL_EBUDGET,
+                   "the rows of the result take more than the %lld bytes of "
+                   "sluice.query.resultMemory: select fewer, write them INTO a sink, or "
+                   "raise the setting",
+                   (long long)max);
+}
+
+sl_code sl_dispatch__keep_result(sl_dispatch *x, sl_share *s, const sl_msg_result *m,
+                                 sl_error *err)
 {
     sl_chunk *chunk;
-    sl_error err;
-    if (sl_chunk_read(m->chunk, x->row_schema, NULL, &chunk, &err) != SL_OK) {
-        log_warn("DRIVER-BAD-RESULT", "%s", err.text); /* the count at DONE tells */
-        return;
-    }
+    SL_TRY(sl_chunk_read(m->chunk, x->row_schema, NULL, &chunk, err));
     if (x->part_count == x->part_capacity) {
         x->part_capacity = x->part_capacity == 0 ? 16 : x->part_capacity * 2;
         x->parts =
             (sl_result_part *)sl_realloc(x->parts, x->part_capacity * sizeof *x->parts);
     }
     x->parts[x->part_count++] = (sl_result_part){ m->stage, m->task, m->index, chunk };
+    SL_TRY(charge(x, chunk, err));
+    give_credit(x, s, m->chunk.size_bytes);
+    return SL_OK;
 }
 
 /* ---- results in order ---- */

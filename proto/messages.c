@@ -599,6 +599,22 @@ static void leave_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret)
     (void)ret;
 }
 
+static ProtobufCMessage *result_credit_out(sl_arena *a, const sl_msg_result_credit *s)
+{
+    Sl__Pb__ResultCredit *m = SL_ARENA_NEW(a, Sl__Pb__ResultCredit);
+    sl__pb__result_credit__init(m);
+    m->at = attempt_out(a, &s->at);
+    m->taken_bytes = s->taken_bytes;
+    return &m->base;
+}
+
+static void result_credit_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret)
+{
+    const Sl__Pb__ResultCredit *m = (const Sl__Pb__ResultCredit *)from;
+    (void)a;
+    ret->u.result_credit = (sl_msg_result_credit){ attempt_in(m->at), m->taken_bytes };
+}
+
 /* ---- the table of messages ---- */
 
 static const struct codec {
@@ -621,6 +637,8 @@ static const struct codec {
     [SL_MSG_SNAPSHOT] = { "SNAPSHOT", &sl__pb__snapshot__descriptor, snapshot_in },
     [SL_MSG_REJECTED] = { "REJECTED", &sl__pb__rejected__descriptor, rejected_in },
     [SL_MSG_LEAVE] = { "LEAVE", &sl__pb__leave__descriptor, leave_in },
+    [SL_MSG_RESULT_CREDIT] = { "RESULT_CREDIT", &sl__pb__result_credit__descriptor,
+                               result_credit_in },
 };
 
 const char *sl_message_kind_name(sl_message_kind kind)
@@ -660,6 +678,8 @@ static ProtobufCMessage *message_out(sl_arena *a, const sl_message *m)
         return rejected_out(a, &m->u.rejected);
     case SL_MSG_LEAVE:
         return leave_out(a);
+    case SL_MSG_RESULT_CREDIT:
+        return result_credit_out(a, &m->u.result_credit);
     }
     return NULL;
 }

@@ -12,6 +12,7 @@
  *     <----------------------------------- DEPLOY   a fragment, once per query and worker
  *     <------------------------------------- TASK   one try of one batch: all its stages
  *     RESULT* (rows for console, memory, SELECT)->
+ *     <----------------------------- RESULT_CREDIT   so much of them is taken: send on
  *     DONE | FAILED -------------------------->
  *     <-------------------------- COMMITTED | ABORT
  *     SNAPSHOT ------------------------------->     made in the background, named by a
@@ -49,6 +50,7 @@ typedef enum sl_message_kind {
     SL_MSG_SNAPSHOT = 12,
     SL_MSG_REJECTED = 13,
     SL_MSG_LEAVE = 14, /* a worker goes, on its own wish; it has no fields */
+    SL_MSG_RESULT_CREDIT = 15,
 } sl_message_kind;
 
 /* Which try of which batch. Every message about a batch carries it; a stale one is
@@ -170,6 +172,12 @@ typedef struct sl_msg_result {
     sl_span chunk;
 } sl_msg_result;
 
+/* The worker may have SL_RESULT_WINDOW_BYTES of chunks on their way. */
+typedef struct sl_msg_result_credit {
+    sl_msg_attempt at;
+    uint64_t taken_bytes; /* of RESULT chunks, since the attempt began */
+} sl_msg_result_credit;
+
 typedef struct sl_msg_state_done {
     uint32_t partition;
     uint64_t state_id;
@@ -270,6 +278,7 @@ typedef struct sl_message {
         sl_msg_abort abort;
         sl_msg_snapshot snapshot;
         sl_msg_rejected rejected;
+        sl_msg_result_credit result_credit;
     } u;
 } sl_message;
 

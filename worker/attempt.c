@@ -1,6 +1,5 @@
 /* The life of one TASK (attempt_private.h has the drawing): start, store, let go, commit.
  */
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -71,10 +70,14 @@ void sl_wattempt__free_tasks(sl_wattempt *a)
 static void attempt_free(sl_wattempt *a)
 {
     sl_wattempt__free_tasks(a);
-    sl_wattempt__free_results(a);
     for (uint32_t i = 0; a->partitions != NULL && i < a->query->partition_count; i++) {
         sl_buffer_unref(a->partitions[i].prepared.delta);
         sl_buffer_unref(a->partitions[i].full);
+    }
+    for (sl_run_result *r = a->results, *next; r != NULL; r = next) {
+        next = r->next;
+        sl_bytes_deinit(&r->frame);
+        sl_free(r);
     }
     pthread_mutex_destroy(&a->lock);
     sl_arena_free(a->arena);
@@ -84,8 +87,7 @@ static void attempt_free(sl_wattempt *a)
 static void attempt_gone(sl_wattempt *a)
 {
     sl_wquery *q = a->query;
-    if (atomic_load(&a->results_in_flight) > 0) {
-        /* posts to send_result still name us; they are in front of this one */
+    if (a->results_posted) { /* that event still names us; it is in front of this one */
         sl_host_post(q->worker->host, q->worker, (void (*)(void *))attempt_gone, a);
         return;
     }
@@ -177,14 +179,11 @@ static void store_done(sl_job *job)
     }
 }
 
-/* All executors idle: finished or failed. Results still queued are sent first. */
+/* All executors idle: finished or failed. Results they left are sent first. */
 void sl_wattempt__ended(sl_wattempt *a)
 {
     sl_worker *w = a->query->worker;
-    if (!a->failed && atomic_load(&a->results_in_flight) > 0) {
-        sl_host_post(w->host, w, (void (*)(void *))sl_wattempt__ended, a);
-        return;
-    }
+    sl_wattempt__send_results(a);
     a->ran_us = sl_host_mono_us(w->host);
     atomic_fetch_sub(&w->attempts_running, 1);
     if (a->failed) {
@@ -267,8 +266,7 @@ static void commit_done(sl_job *job)
 void sl_wattempt__commit(sl_wquery *q, const sl_msg_committed *m)
 {
     sl_wattempt *a = q->attempt;
-    if (a == NULL || a->phase != SL_ATTEMPT_DONE || a->message.at.batch != m->at.batch ||
-        a->message.at.epoch != m->at.epoch || a->message.at.attempt != m->at.attempt)
+    if (a == NULL || a->phase != SL_ATTEMPT_DONE || !sl_wattempt__is(a, &m->at))
         return; /* not what we hold: the next TASK's base id tells */
     q->attempt = NULL;
     if (!sl_wattempt__uses_state(a)) {

@@ -15,8 +15,6 @@
 #ifndef SL_WORKER_ATTEMPT_PRIVATE_H
 #define SL_WORKER_ATTEMPT_PRIVATE_H
 
-#include <stdatomic.h>
-
 #include "worker/worker_private.h"
 
 typedef enum sl_attempt_phase {
@@ -41,7 +39,7 @@ typedef struct sl_run_task {
     int32_t partition; /* -1: a slice task, any executor */
     sl_run_state state;
     bool woken;         /* while BUSY */
-    bool wants_results; /* blocked because results were in flight */
+    bool wants_results; /* blocked because the driver has not taken enough */
     uint32_t result_index;
     sl_span slice;
     sl_write_request write; /* of a stage that ends in a sink */
@@ -64,6 +62,11 @@ typedef struct sl_run_partition {
     sl_buffer *full;               /* a full delta made with this batch */
     sl_state_snapshot_facts facts; /* as the loop thread knew them at the start */
 } sl_run_partition;
+
+typedef struct sl_run_result {
+    struct sl_run_result *next;
+    sl_bytes frame;
+} sl_run_result;
 
 typedef struct sl_run_executor {
     sl_job job;
@@ -88,8 +91,9 @@ struct sl_wattempt {
     sl_write_request write;
     bool failed, state_missing, cancelled;
     sl_error error;
-    _Atomic uint32_t results_in_flight;
-    struct sl_run_result *results; /* lock: posted to the loop, not sent yet */
+    sl_run_result *results, *results_last; /* from executors to the loop; under `lock` */
+    bool results_posted;                   /* an event to send them is on its way */
+    uint64_t result_bytes_out, result_bytes_taken; /* by the driver; under `lock` */
     uint32_t results_sent;
     int64_t started_us, ran_us;
     sl_job store_job;
@@ -106,10 +110,14 @@ static inline bool sl_wattempt__uses_state(const sl_wattempt *a)
 {
     return a->query->plan->state_op_count > 0;
 }
+static inline bool sl_wattempt__is(const sl_wattempt *a, const sl_msg_attempt *at)
+{
+    return a->message.at.batch == at->batch && a->message.at.epoch == at->epoch &&
+           a->message.at.attempt == at->attempt;
+}
 /* All executors are idle: finished or failed. */
 void sl_wattempt__ended(sl_wattempt *a);
 void sl_wattempt__free_tasks(sl_wattempt *a);
-void sl_wattempt__free_results(sl_wattempt *a); /* those the loop was not to see */
 
 /* attempt_setup.c: tasks, partitions, exchanges and executors of the message */
 SL_CHECKED sl_code sl_wattempt__set_up(sl_wattempt *a, sl_error *err);
@@ -127,6 +135,7 @@ void sl_wattempt__fail_locked(sl_wattempt *a, bool missing, const sl_error *e);
 void sl_wattempt__abort_exchanges(sl_wattempt *a); /* wakes: lock not held */
 /* Submit what has something to run; true if nothing has. */
 bool sl_wattempt__run(sl_wattempt *a);
+void sl_wattempt__send_results(sl_wattempt *a); /* what executors have left, now */
 /* Of exchanges. Thread: any. */
 void sl_wattempt__on_wake_target(void *user, uint32_t number);
 void sl_wattempt__on_wake_producer(void *user, uint32_t number);

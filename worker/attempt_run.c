@@ -9,7 +9,6 @@
 
 #define STEP_CHUNKS 8u
 #define SHARE_US 5000 /* how long one query may hold an executor that others want */
-#define RESULTS_IN_FLIGHT_MAX 64u
 
 /* ---- picking tasks; the lock is held ---- */
 
@@ -87,102 +86,169 @@ void sl_wattempt__on_wake_producer(void *user, uint32_t number)
     pthread_mutex_unlock(&x->attempt->lock);
 }
 
-/* ---- results ---- */
+/* ---- results: rows for the driver, in frames of a window of credit ---- */
 
-typedef struct sl_run_result {
-    struct sl_run_result *next, **link; /* in the attempt's list */
-    sl_wattempt *attempt;
-    sl_bytes frame;
-} sl_run_result;
-
-static void result_free(sl_run_result *r)
+static sl_run_result *take_results(sl_wattempt *a, bool *ret_wanted)
 {
-    sl_bytes_deinit(&r->frame);
-    sl_free(r);
-}
-
-void sl_wattempt__free_results(sl_wattempt *a)
-{
-    while (a->results != NULL) {
-        sl_run_result *r = a->results;
-        a->results = r->next;
-        result_free(r);
-    }
-}
-
-/* Lock held. */
-static void unlink_result(sl_run_result *r)
-{
-    *r->link = r->next;
-    if (r->next != NULL)
-        r->next->link = r->link;
-}
-
-static void send_result(void *user)
-{
-    sl_run_result *r = (sl_run_result *)user;
-    sl_wattempt *a = r->attempt;
-    sl_worker *w = a->query->worker;
-    sl_error err;
-    if (a->phase == SL_ATTEMPT_RUNNING && !a->failed) {
-        if (sl_channel_send(w->channel, w->driver_address, sl_bytes_span(&r->frame),
-                            &err) != SL_OK)
-            log_warn("WORKER-SEND", "a result is dropped: %s", err.text);
-        a->results_sent++;
-    }
     pthread_mutex_lock(&a->lock);
-    unlink_result(r);
+    sl_run_result *first = a->results;
+    a->results = a->results_last = NULL;
+    *ret_wanted = a->phase == SL_ATTEMPT_RUNNING && !a->failed;
     pthread_mutex_unlock(&a->lock);
-    result_free(r);
-    if (atomic_fetch_sub(&a->results_in_flight, 1) != RESULTS_IN_FLIGHT_MAX / 2 + 1)
-        return;
+    return first;
+}
+
+/* A result that cannot be sent is a failure of the attempt, never a row less. */
+static void fail_to_send(sl_wattempt *a, const sl_error *err)
+{
     pthread_mutex_lock(&a->lock);
+    sl_wattempt__fail_locked(a, false, err);
+    pthread_mutex_unlock(&a->lock);
+    sl_wattempt__abort_exchanges(a);
+}
+
+void sl_wattempt__send_results(sl_wattempt *a)
+{
+    sl_worker *w = a->query->worker;
+    bool wanted;
+    for (sl_run_result *r = take_results(a, &wanted), *next; r != NULL; r = next) {
+        sl_error err;
+        next = r->next;
+        a->results_sent++;
+        if (wanted && sl_channel_send(w->channel, w->driver_address,
+                                      sl_bytes_span(&r->frame), &err) != SL_OK) {
+            fail_to_send(a, &err);
+            wanted = false;
+        }
+        sl_bytes_deinit(&r->frame);
+        sl_free(r);
+    }
+}
+
+static void on_results(void *user)
+{
+    sl_wattempt *a = (sl_wattempt *)user;
+    pthread_mutex_lock(&a->lock);
+    a->results_posted = false;
+    bool failed_before = a->failed;
+    pthread_mutex_unlock(&a->lock);
+    sl_wattempt__send_results(a);
+    pthread_mutex_lock(&a->lock);
+    bool is_stuck = !failed_before && a->failed && a->active_count == 0;
+    pthread_mutex_unlock(&a->lock);
+    if (is_stuck && a->phase == SL_ATTEMPT_RUNNING)
+        sl_wattempt__ended(a); /* it failed here, while every task waited */
+}
+
+static void wake_results(sl_wattempt *a)
+{
     for (uint32_t i = 0; i < a->task_count; i++) {
         if (!a->tasks[i].wants_results)
             continue;
         a->tasks[i].wants_results = false;
         wake_task(a, &a->tasks[i]);
     }
+}
+
+void sl_wattempt__credit(sl_wquery *q, const sl_msg_result_credit *m)
+{
+    sl_wattempt *a = q->attempt;
+    if (a == NULL || a->phase != SL_ATTEMPT_RUNNING || !sl_wattempt__is(a, &m->at))
+        return;
+    pthread_mutex_lock(&a->lock);
+    if (m->taken_bytes > a->result_bytes_taken)
+        a->result_bytes_taken = m->taken_bytes;
+    wake_results(a);
     pthread_mutex_unlock(&a->lock);
+}
+
+/* Whether more may be put on its way; if not, the task is woken once it may. One chunk of
+ * each executor may go past the window. */
+static bool has_credit(sl_run_task *t)
+{
+    sl_wattempt *a = t->attempt;
+    pthread_mutex_lock(&a->lock);
+    bool has = a->result_bytes_out - a->result_bytes_taken < SL_RESULT_WINDOW_BYTES;
+    t->wants_results = !has;
+    pthread_mutex_unlock(&a->lock);
+    return has;
+}
+
+static void post_result(sl_run_task *t, sl_span chunk)
+{
+    sl_wattempt *a = t->attempt;
+    sl_message m = { .kind = SL_MSG_RESULT };
+    m.u.result.at = a->message.at;
+    m.u.result.stage = t->stage;
+    m.u.result.task = t->number;
+    m.u.result.index = t->result_index++;
+    m.u.result.chunk = chunk;
+    sl_run_result *r = (sl_run_result *)sl_calloc(1, sizeof *r);
+    sl_message_encode(&m, &r->frame);
+    pthread_mutex_lock(&a->lock);
+    a->result_bytes_out += chunk.size_bytes;
+    if (a->results == NULL)
+        a->results = r;
+    else
+        a->results_last->next = r;
+    a->results_last = r;
+    bool post = !a->results_posted;
+    a->results_posted = true;
+    pthread_mutex_unlock(&a->lock);
+    if (post)
+        sl_host_post(a->query->worker->host, a->query->worker, on_results, a);
+}
+
+static sl_code post_rows(sl_run_task *t, const sl_chunk *chunk, sl_error *err);
+
+/* Wide rows: half of them at a time. */
+static sl_code post_halves(sl_run_task *t, const sl_chunk *chunk, sl_error *err)
+{
+    uint32_t n = chunk->selected;
+    uint16_t *rows = (uint16_t *)sl_calloc(n, sizeof *rows);
+    sl_code code = SL_OK;
+    for (uint32_t i = 0; i < n; i++)
+        rows[i] = (uint16_t)sl_chunk_row(chunk, i);
+    for (uint32_t half = 0; half < 2 && code == SL_OK; half++) {
+        uint32_t from = half == 0 ? 0 : n / 2, end = half == 0 ? n / 2 : n;
+        sl_chunk *part;
+        code = sl_chunk_select(chunk, rows + from, end - from, &part, err);
+        if (code != SL_OK)
+            break;
+        code = post_rows(t, part, err);
+        sl_chunk_unref(part);
+    }
+    sl_free(rows);
+    return code;
+}
+
+static sl_code post_rows(sl_run_task *t, const sl_chunk *chunk, sl_error *err)
+{
+    sl_bytes bytes = { 0 };
+    sl_code code = SL_OK;
+    sl_chunk_write(chunk, &bytes);
+    if (bytes.size_bytes <= SL_RESULT_BYTES_MAX)
+        post_result(t, sl_bytes_span(&bytes));
+    else if (chunk->selected > 1)
+        code = post_halves(t, chunk, err);
+    else if (bytes.size_bytes < SL_FRAME_BYTES_MAX - 1024)
+        post_result(t, sl_bytes_span(&bytes));
+    else
+        code =
+            sl_fail(err, SL_ELIMIT,
+                    "a row of the result has %zu bytes, and %u at most can be shown or "
+                    "returned: select fewer columns or a part of the text",
+                    bytes.size_bytes, SL_FRAME_BYTES_MAX - 1024);
+    sl_bytes_deinit(&bytes);
+    return code;
 }
 
 /* Executor thread. */
 static sl_code take_result(void *user, sl_chunk *chunk, bool *ret_taken, sl_error *err)
 {
     sl_run_task *t = (sl_run_task *)user;
-    sl_wattempt *a = t->attempt;
-    (void)err;
-    if (atomic_load(&a->results_in_flight) >= RESULTS_IN_FLIGHT_MAX) {
-        pthread_mutex_lock(&a->lock);
-        t->wants_results = atomic_load(&a->results_in_flight) > RESULTS_IN_FLIGHT_MAX / 2;
-        t->woken = t->woken || !t->wants_results;
-        pthread_mutex_unlock(&a->lock);
-        *ret_taken = false;
-        return SL_OK;
-    }
-    sl_bytes bytes = { 0 };
-    sl_chunk_write(chunk, &bytes);
-    sl_message m = { .kind = SL_MSG_RESULT };
-    m.u.result.at = a->message.at;
-    m.u.result.stage = t->stage;
-    m.u.result.task = t->number;
-    m.u.result.index = t->result_index++;
-    m.u.result.chunk = sl_bytes_span(&bytes);
-    sl_run_result *r = (sl_run_result *)sl_calloc(1, sizeof *r);
-    r->attempt = a;
-    sl_message_encode(&m, &r->frame);
-    sl_bytes_deinit(&bytes);
-    pthread_mutex_lock(&a->lock);
-    r->next = a->results;
-    r->link = &a->results;
-    if (r->next != NULL)
-        r->next->link = &r->next;
-    a->results = r;
-    pthread_mutex_unlock(&a->lock);
-    atomic_fetch_add(&a->results_in_flight, 1);
-    sl_host_post(a->query->worker->host, a->query->worker, send_result, r);
-    *ret_taken = true;
-    return SL_OK;
+    *ret_taken = has_credit(t);
+    return *ret_taken ? post_rows(t, chunk, err) : SL_OK;
 }
 
 /* ---- running one task on an executor; no lock held ---- */

@@ -255,6 +255,11 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_bl
         if (q != NULL)
             sl_wattempt__commit(q, &m.u.committed);
         break;
+    case SL_MSG_RESULT_CREDIT:
+        q = find_query(w, m.u.result_credit.at.query);
+        if (q != NULL)
+            sl_wattempt__credit(q, &m.u.result_credit);
+        break;
     case SL_MSG_ABORT:
         q = find_query(w, m.u.abort.at.query);
         if (q != NULL)

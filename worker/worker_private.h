@@ -96,6 +96,7 @@ void sl_wattempt__abort(sl_wquery *q);
 /* The worker is freed: no job runs any more; free what the query's attempts hold. */
 void sl_wattempt__abandon(sl_wquery *q);
 void sl_wattempt__commit(sl_wquery *q, const sl_msg_committed *m);
+void sl_wattempt__credit(sl_wquery *q, const sl_msg_result_credit *m);
 
 /* partition.c: state partitions, on their owner's lane unless said */
 void sl_wpartition__init(sl_wpartition *p, uint32_t number);

@@ -69,6 +69,7 @@ typedef struct node {
     sl_error error;
     sl_bytes text, note; /* rows as show() prints them, or the text */
     int64_t row_count;
+    uint32_t cut; /* of cells in text; 0 none */
 } node;
 
 /* ---- the world's side ---- */
@@ -238,8 +239,8 @@ static void node_answer(void *user, const sl_answer *a)
     for (uint32_t i = 0; a->kind == SL_ANSWER_ROWS && i < a->chunk_count; i++)
         n->row_count += a->chunks[i]->selected;
     if (a->kind == SL_ANSWER_ROWS)
-        sl_show_table(a->schema, a->chunks, a->chunk_count, 1000, 0, sl_time_zone_utc(),
-                      &n->text);
+        sl_show_table(a->schema, a->chunks, a->chunk_count, 10000, n->cut,
+                      sl_time_zone_utc(), &n->text);
 }
 
 static inline bool node_run_until(node *n, const bool *stop, int64_t limit_us)
