@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/metrics.h"
 #include "checkpoint/frame_private.h"
 #include "checkpoint/journal_private.h"
 #include "checkpoint/layout.h"
@@ -217,10 +218,37 @@ static sl_code check_writable(const sl_journal *j, sl_error *err)
     return SL_OK;
 }
 
+enum {
+#define M(id, name, kind, unit, meaning) METRIC_##id,
+#include "checkpoint/metrics.def"
+#undef M
+};
+static sl_metric metrics[] = {
+#define M(id, name, kind, unit, meaning) { name, unit, meaning, SL_METRIC_##kind, 0 },
+#include "checkpoint/metrics.def"
+#undef M
+};
+
+void sl_journal_register_metrics(void)
+{
+    sl_metrics_register(metrics, sizeof metrics / sizeof *metrics);
+}
+
+static void count_write(const struct batch *b, bool sync)
+{
+    int64_t bytes = 0;
+    for (size_t i = 0; i < b->count; i++)
+        bytes += (int64_t)(b->ops[i].key.size_bytes + b->ops[i].value.size_bytes);
+    sl_metric_add(&metrics[METRIC_WRITES], 1);
+    sl_metric_add(&metrics[METRIC_SYNCS], sync);
+    sl_metric_add(&metrics[METRIC_BYTES], bytes);
+}
+
 static sl_code write_batch(sl_journal *j, const struct batch *b, bool sync, sl_error *err)
 {
     sl_code code = sl_kv_write(j->kv, b->ops, b->count, sync, err);
     j->is_broken = code != SL_OK;
+    count_write(b, sync);
     return code;
 }
 

@@ -70,6 +70,7 @@ typedef struct sl_journal_recovery {
     bool is_new;             /* the journal was created by this call */
 } sl_journal_recovery;
 
+void sl_journal_register_metrics(void); /* once per process (base/metrics.h) */
 SL_CHECKED sl_code sl_journal_open(const sl_journal_options *options, sl_journal **ret,
                                    sl_journal_recovery *ret_recovery, sl_error *err);
 void sl_journal_close(sl_journal *j); /* NULL is fine */

@@ -46,6 +46,11 @@ typedef struct sl_driver_config {
 /* Call once per process before sl_options_new(): the settings of driver and below. */
 void sl_driver_register_options(void);
 
+/* Once per process: the counters of the driver and the rooms below (base/metrics.h). */
+void sl_driver_register_metrics(void);
+/* Loop thread, before the text is made: what is a state and not a count. */
+void sl_driver_refresh_metrics(const sl_driver *d);
+
 SL_CHECKED sl_code sl_driver_new(sl_host *host, sl_network *network,
                                  const sl_driver_config *config, sl_driver **ret,
                                  sl_error *err);

@@ -3,6 +3,7 @@
 #ifndef SL_DRIVER_DRIVER_PRIVATE_H
 #define SL_DRIVER_DRIVER_PRIVATE_H
 
+#include "base/metrics.h"
 #include "driver/client_service.h"
 #include "driver/driver.h"
 #include "driver/query_registry.h"
@@ -37,6 +38,15 @@ struct sl_driver {
     void *listener_user;
     uint32_t temp_count;
 };
+
+/* ---- metrics.c ---- */
+enum {
+#define M(id, name, kind, unit, meaning) SL_DRIVER_##id,
+#include "driver/metrics.def"
+#undef M
+};
+extern sl_metric sl_driver__metrics[];
+#define sl_driver__count(id, n) sl_metric_add(&sl_driver__metrics[SL_DRIVER_##id], (n))
 
 /* ---- dispatch.c: one plan on the workers, one try of one batch at a time ---- */
 

@@ -231,6 +231,7 @@ static bool may_retry(sl_stream *s, const sl_error *err)
         fail_after_tries(s, err);
         return false;
     }
+    sl_driver__count(TRIES_FAILED, 1);
     log_warn("BATCH-RETRY", "query %s batch %lld, try %u: %s", s->name,
              (long long)s->offsets.batch, s->tries, err->text);
     sl_stream__move(s, SL_QUERY_RETRYING);
@@ -823,6 +824,7 @@ static void after_publish(sl_stream *s)
     if (s->job_code == SL_OK) {
         s->single_done = true;
         s->nothing_to_do = false;
+        sl_stream__count_batch(s);
         sl_stream__report(s);
         sl_stream__wait(s);
         return;
@@ -834,6 +836,7 @@ static void after_publish(sl_stream *s)
     /* The batch is committed; only its files wait. A manifest that failed is opened
      * afresh. */
     sl_error err = s->job_error;
+    sl_driver__count(PUBLISH_FAILED, 1);
     log_warn("PUBLISH-RETRY", "query %s batch %lld: %s", s->name,
              (long long)s->commit.batch, err.text);
     s->publish_tries++;

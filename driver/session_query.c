@@ -64,6 +64,7 @@ static void run_select(void *user)
         .slices = x->slices,
         .slice_counts = x->slice_counts,
     };
+    sl_driver__count(SELECTS, 1);
     sl_dispatch_start(x->dispatch, &spec, on_select_result, x);
 }
 

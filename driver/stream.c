@@ -125,6 +125,7 @@ static void close_done(sl_job *job)
         snprintf(text, sizeof text, "Terminated with exception: %.200s", s->error.text);
         sl_stream__say(s, text);
         sl_stream__move(s, SL_QUERY_FAILED);
+        sl_driver__count(QUERIES_FAILED, 1);
     } else {
         sl_stream__say(s, "Stopped");
         sl_stream__move(s, SL_QUERY_STOPPED);

@@ -169,6 +169,9 @@ SL_CHECKED sl_code sl_stream__publish(sl_stream *s, const sl_commit_record *comm
 /* Lane: let the sink remove what attempts staged that no commit names. */
 void sl_stream__clean_sink(sl_stream *s);
 
+/* metrics.c */
+void sl_stream__count_batch(const sl_stream *s); /* published */
+
 /* progress.c */
 /* The batch's report as it stands: before the commit it knows nothing of later steps. */
 void sl_stream__progress_json(sl_stream *s, sl_bytes *out);

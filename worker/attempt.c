@@ -40,6 +40,7 @@ void sl_wattempt__start(sl_wquery *q, sl_arena *arena, const sl_msg_task *task)
         .failpoint = pass_failpoint,
         .user = q->worker->host,
     };
+    sl_worker__count(ATTEMPTS, 1);
     sl_host_failpoint(q->worker->host, "worker.task.start");
     for (uint32_t i = 0; i < task->partition_count; i++)
         if (task->partitions[i].has_recipe)
@@ -218,6 +219,7 @@ void sl_wattempt__abort(sl_wquery *q)
         return;
     }
     a->cancelled = true;
+    sl_worker__count(ATTEMPTS_ABANDONED, 1);
     if (a->phase == SL_ATTEMPT_STORING)
         return; /* store_done lets go */
     sl_error err;

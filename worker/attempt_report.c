@@ -6,6 +6,7 @@
 void sl_wattempt__send_failed(sl_wattempt *a)
 {
     sl_message m = { .kind = SL_MSG_FAILED };
+    sl_worker__count(ATTEMPTS_FAILED, 1);
     m.u.failed = (sl_msg_failed){ .at = a->message.at,
                                   .state_missing = a->state_missing,
                                   .code = a->error.code,

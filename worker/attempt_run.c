@@ -192,6 +192,7 @@ static void post_result(sl_run_task *t, sl_span chunk)
     else
         a->results_last->next = r;
     a->results_last = r;
+    sl_worker__count(RESULT_BYTES, (int64_t)chunk.size_bytes);
     bool post = !a->results_posted;
     a->results_posted = true;
     pthread_mutex_unlock(&a->lock);

@@ -251,6 +251,7 @@ sl_code sl_wpartition__open(sl_wquery *q, const sl_msg_partition *m, int64_t bat
         sl_wpartition__config(q, m->partition, operators, &config);
         if (m->has_recipe) {
             SL_TRY(restore(q, m, &config, &p->state, err));
+            sl_worker__count(RESTORES, 1);
         } else if (base.batch == -1) {
             SL_TRY(sl_state_partition_new(&config, &p->state, err));
         } else {
@@ -354,7 +355,9 @@ static void maintenance_done(sl_job *job)
         set_snapshot(p, &m->place);
         count_since(p);
         send_snapshot(m);
+        sl_worker__count(SNAPSHOTS, 1);
     } else {
+        sl_worker__count(SNAPSHOTS_FAILED, 1);
         /* Nothing durable is lost: the deltas stand. The next batch tries again. */
         log_warn("STATE-SNAPSHOT", "partition %u at batch %lld: %s", p->number,
                  (long long)m->recipe.version.batch, m->error.text);

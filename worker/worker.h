@@ -50,6 +50,9 @@ typedef struct sl_worker_config {
 
 typedef struct sl_worker sl_worker;
 
+void sl_worker_register_metrics(void); /* once per process (base/metrics.h) */
+void sl_worker_refresh_metrics(const sl_worker *w); /* loop thread */
+
 SL_CHECKED sl_code sl_worker_new(sl_host *host, sl_network *network,
                                  const sl_worker_config *config, sl_worker **ret,
                                  sl_error *err);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "base/metrics.h"
 #include "engine/exec/task.h"
 #include "objects/segment.h"
 #include "proto/messages.h"
@@ -82,6 +83,15 @@ struct sl_worker {
     _Atomic uint32_t attempts_running; /* of all queries: they share the executors */
     sl_timer_ref timer;
 };
+
+/* metrics.c */
+enum {
+#define M(id, name, kind, unit, meaning) SL_WORKER_##id,
+#include "worker/metrics.def"
+#undef M
+};
+extern sl_metric sl_worker__metrics[];
+#define sl_worker__count(id, n) sl_metric_add(&sl_worker__metrics[SL_WORKER_##id], (n))
 
 /* worker.c */
 void sl_worker__send(sl_worker *w, const sl_message *m);

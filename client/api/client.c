@@ -122,7 +122,7 @@ static int start_loop(sl_client *c)
 
 static sl_code start_local(sl_client *c, uint32_t slots, sl_error *err)
 {
-    sl_local_config local = { .slots = slots };
+    sl_local_config local = { .slots = slots, .options = c->options };
     SL_TRY(sl_local_cluster_new(&local, &c->cluster, err));
     c->host = sl_local_host(c->cluster);
     c->network = sl_local_network_in(c->cluster);

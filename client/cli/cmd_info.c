@@ -12,12 +12,28 @@
 #include "transport/link_zmq.h"
 
 static const char options_help[] =
-    "usage: sluice options [--json]\n"
+    "usage: sluice options [--json | --markdown]\n"
     "\n"
     "Every setting: name, type, default, alias and meaning. Give one with --conf "
     "NAME=VALUE,\n"
     "with SET in SQL, or in the environment: SLUICE_STATE_PARTITIONS=8 is\n"
-    "sluice.state.partitions=8.\n";
+    "sluice.state.partitions=8. --markdown is the page docs/options.md.\n";
+
+static const char options_page[] =
+    "# Settings\n"
+    "\n"
+    "Made by `sluice options --markdown`; a test fails when this page is stale.\n"
+    "\n"
+    "Give a setting with `--conf NAME=VALUE`, in SQL with `SET NAME = VALUE`, or in the "
+    "environment:\n"
+    "`SLUICE_STATE_PARTITIONS=8` is `sluice.state.partitions=8`. The names under "
+    "\"also\" "
+    "are Spark's and mean the\n"
+    "same. Durations are written `500 ms` or `10 seconds`, sizes `64m` or `1g`. An "
+    "unknown name is an error that\n"
+    "tells the nearest known one. What a checkpoint fixes is kept when the query is run "
+    "again.\n"
+    "\n";
 
 static const char version_help[] =
     "usage: sluice version\n"
@@ -47,11 +63,12 @@ static void options_json(void)
 
 int sl_cli_options(int argc, char **argv)
 {
-    bool json = false;
+    bool json = false, markdown = false;
     int code = 0;
-    const sl_cli_flag flags[] = { { .name = "--json", .on = &json } };
+    const sl_cli_flag flags[] = { { .name = "--json", .on = &json },
+                                  { .name = "--markdown", .on = &markdown } };
     const sl_cli_spec spec = {
-        .command = "options", .help = options_help, .flags = flags, .flag_count = 1
+        .command = "options", .help = options_help, .flags = flags, .flag_count = 2
     };
     if (!sl_cli_parse(&spec, argc, argv, &code))
         return code;
@@ -61,6 +78,8 @@ int sl_cli_options(int argc, char **argv)
         return 0;
     }
     sl_bytes out = { 0 };
+    if (markdown)
+        sl_bytes_text(&out, options_page);
     sl_options_table(&out);
     fputs(sl_bytes_cstr(&out), stdout);
     sl_bytes_deinit(&out);

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "client/cluster/metrics_file.h"
 #include "connectors/memory_table.h"
 #include "worker/worker.h"
 
@@ -21,13 +22,38 @@ struct sl_local_cluster {
     sl_memory_tables *memory;
     sl_driver *driver;
     sl_worker *worker;
+    sl_metrics_file *metrics;
     char directory[256];
 };
+
+static void register_all(void)
+{
+    sl_driver_register_options();
+    sl_driver_register_metrics();
+    sl_worker_register_metrics();
+}
 
 void sl_local_register_options(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, sl_driver_register_options);
+    pthread_once(&once, register_all);
+}
+
+static void refresh_metrics(void *user)
+{
+    const sl_local_cluster *c = (const sl_local_cluster *)user;
+    sl_driver_refresh_metrics(c->driver);
+    sl_worker_refresh_metrics(c->worker);
+}
+
+static void start_metrics(sl_local_cluster *c, const sl_options *options)
+{
+    const char *path =
+        options != NULL ? sl_options_text(options, "sluice.metrics.file") : "";
+    if (*path != '\0')
+        c->metrics = sl_metrics_file_new(
+            c->host, path, sl_options_int(options, "sluice.metrics.interval"),
+            refresh_metrics, c);
 }
 
 /* The client of a local cluster lives as long as it does: a query whose console it does
@@ -77,6 +103,8 @@ sl_code sl_local_cluster_new(const sl_local_config *config, sl_local_cluster **r
     sl_code code = sl_host_real_new(&c->host, err);
     if (code == SL_OK)
         code = start(c, config, err);
+    if (code == SL_OK)
+        start_metrics(c, config->options);
     if (code != SL_OK) {
         sl_local_cluster_free(c);
         return code;
@@ -89,6 +117,7 @@ void sl_local_cluster_free(sl_local_cluster *c)
 {
     if (c == NULL)
         return;
+    sl_metrics_file_free(c->metrics);
     sl_driver_free(c->driver);
     sl_worker_free(c->worker);
     sl_local_network_free(c->network);

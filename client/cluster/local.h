@@ -18,6 +18,7 @@ typedef struct sl_local_cluster sl_local_cluster;
 
 typedef struct sl_local_config {
     uint32_t slots;
+    const sl_options *options; /* of the process: sluice.metrics.*; NULL defaults */
 } sl_local_config;
 
 /* Registers the settings of all rooms; call before sl_options_new(). Safe to call again.

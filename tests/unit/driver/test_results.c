@@ -1,6 +1,6 @@
 /* Promises of rows on their way to the driver: larger than a message, larger than the
  * window of credit, never larger than the setting. */
-#include "node.h"
+#include "tests/unit/driver/node.h"
 
 #define ROWS 7000
 #define WIDTH 10000 /* 70 MB: more than a message holds, several windows */
