@@ -261,6 +261,13 @@ static void on_rows(sl_dispatch *x, const sl_dworker *w, const sl_msg_result *m)
     finish(x, &r);
 }
 
+static void forget_deployed(sl_dispatch *x, uint32_t number)
+{
+    for (uint32_t i = 0; i < x->deployed_count; i++)
+        if (x->deployed[i] == number)
+            x->deployed[i--] = x->deployed[--x->deployed_count];
+}
+
 static void on_failed(sl_dispatch *x, const sl_dworker *w, const sl_msg_failed *m)
 {
     sl_batch_result r = { .code = SL_OK };
@@ -271,6 +278,8 @@ static void on_failed(sl_dispatch *x, const sl_dworker *w, const sl_msg_failed *
     (void)sl_fail_as(&r.error, r.code, m->condition, m->sqlstate, "%s", m->text);
     r.error.line = m->line;
     r.error.column = m->column;
+    if (m->need_plan)
+        forget_deployed(x, w->number); /* the next try deploys it */
     for (uint32_t p = 0; m->state_missing && p < x->partitions; p++)
         if (x->holders[p] == w->number)
             x->holders[p] = 0;
@@ -367,9 +376,7 @@ void sl_dispatch_on_worker_lost(sl_dispatch *x, const sl_dworker *w, const char 
     for (uint32_t p = 0; p < x->partitions; p++)
         if (x->holders[p] == w->number)
             x->holders[p] = 0;
-    for (uint32_t i = 0; i < x->deployed_count; i++)
-        if (x->deployed[i] == w->number)
-            x->deployed[i--] = x->deployed[--x->deployed_count];
+    forget_deployed(x, w->number);
     sl_share *s = share_of(x, w);
     if (s != NULL)
         s->worker = NULL;

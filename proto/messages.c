@@ -483,6 +483,7 @@ static ProtobufCMessage *failed_out(sl_arena *a, const sl_msg_failed *s)
     sl__pb__failed__init(m);
     m->at = attempt_out(a, &s->at);
     m->state_missing = s->state_missing;
+    m->need_plan = s->need_plan;
     m->code = s->code;
     m->line = s->line;
     m->column = s->column;
@@ -496,9 +497,9 @@ static void failed_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret
 {
     const Sl__Pb__Failed *m = (const Sl__Pb__Failed *)from;
     (void)a;
-    ret->u.failed =
-        (sl_msg_failed){ attempt_in(m->at), m->state_missing, m->code,     m->line,
-                         m->column,         m->condition,     m->sqlstate, m->text };
+    ret->u.failed = (sl_msg_failed){ attempt_in(m->at), m->need_plan, m->state_missing,
+                                     m->code,           m->line,      m->column,
+                                     m->condition,      m->sqlstate,  m->text };
 }
 
 static ProtobufCMessage *committed_out(sl_arena *a, const sl_msg_committed *s)

@@ -230,6 +230,7 @@ typedef struct sl_msg_done {
 
 typedef struct sl_msg_failed {
     sl_msg_attempt at;
+    bool need_plan;     /* no such plan is deployed here: send DEPLOY first */
     bool state_missing; /* some partition's base state is not held: send recipes */
     uint32_t code;      /* sl_code */
     uint32_t line, column;

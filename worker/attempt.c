@@ -244,10 +244,12 @@ static void commit_run(sl_job *job)
         sl_wpartition *held = &a->query->partitions[i];
         if (!sl_wattempt__is_on(a, i, e->index) || !p->is_prepared)
             continue;
-        if (sl_state_commit(held->state, p->prepared.version, NULL) != SL_OK) {
-            sl_state_partition_free(held->state); /* restored by the next TASK's recipe */
-            held->state = NULL;
-        }
+        if (!p->is_foreign &&
+            sl_state_commit(held->state, p->prepared.version, NULL) == SL_OK)
+            continue;
+        p->is_foreign = true;
+        sl_state_partition_free(held->state); /* restored by the next TASK's recipe */
+        held->state = NULL;
     }
 }
 
@@ -257,12 +259,30 @@ static void commit_done(sl_job *job)
     sl_wquery *q = a->query;
     if (--a->jobs_left > 0)
         return;
-    for (uint32_t i = 0; i < a->state_count; i++)
+    for (uint32_t i = 0; i < a->state_count; i++) {
+        if (a->partitions[a->states[i].partition].is_foreign) {
+            q->partitions[a->states[i].partition].recipe_known = false;
+            continue;
+        }
         sl_wpartition__committed(q, &a->states[i],
                                  a->partitions[a->states[i].partition].figures.row_bytes);
+    }
     for (uint32_t i = 0; i < a->state_count && !q->closing; i++)
         sl_wpartition__maintain(q, &q->partitions[a->states[i].partition]);
     attempt_gone(a);
+}
+
+/* What was committed is what we hold, or ours is void. */
+static void compare_states(sl_wattempt *a, const sl_msg_committed *m)
+{
+    for (uint32_t i = 0; i < a->query->partition_count; i++)
+        a->partitions[i].is_foreign = a->partitions[i].is_prepared;
+    for (uint32_t i = 0; i < m->state_count; i++) {
+        const sl_msg_state_id *s = &m->states[i];
+        if (s->partition < a->query->partition_count &&
+            a->partitions[s->partition].prepared.version.id == s->state_id)
+            a->partitions[s->partition].is_foreign = false;
+    }
 }
 
 void sl_wattempt__commit(sl_wquery *q, const sl_msg_committed *m)
@@ -275,6 +295,7 @@ void sl_wattempt__commit(sl_wquery *q, const sl_msg_committed *m)
         attempt_gone(a);
         return;
     }
+    compare_states(a, m);
     a->phase = SL_ATTEMPT_COMMITTING;
     q->committing = a;
     submit_to_all(a, "commit-state", commit_run, commit_done);

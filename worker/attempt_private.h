@@ -57,6 +57,7 @@ typedef struct sl_run_partition {
     const sl_msg_partition *message;
     uint32_t tasks_left;
     bool is_open, is_prepared;
+    bool is_foreign; /* COMMITTED named another state: ours is void */
     sl_state_prepared prepared;
     sl_state_figures figures;
     sl_buffer *full;               /* a full delta made with this batch */

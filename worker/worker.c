@@ -132,9 +132,11 @@ static void on_deploy(sl_worker *w, const sl_msg_deploy *m)
     q->number = m->query;
     q->arena = sl_arena_new();
     if (fill_query(q, m, &err) != SL_OK) {
+        w->refused = m->query;
+        w->deploy_error = err;
         log_error("WORKER-DEPLOY", "query %llu cannot be deployed: %s",
                   (unsigned long long)m->query, err.text);
-        query_free(q); /* its TASKs are answered "not deployed" */
+        query_free(q); /* its TASKs are answered with this */
         return;
     }
     q->next = w->queries;
@@ -159,12 +161,18 @@ static void on_undeploy(sl_worker *w, const sl_msg_undeploy *m)
 
 static void answer_not_deployed(sl_worker *w, const sl_msg_task *task)
 {
+    sl_error err;
+    if (w->refused == task->at.query)
+        err = w->deploy_error;
+    else
+        (void)sl_fail(&err, SL_EAGAIN, "the worker holds no plan of this query");
     sl_message m = { .kind = SL_MSG_FAILED };
-    m.u.failed.at = task->at;
-    m.u.failed.code = SL_EINTERNAL;
-    m.u.failed.condition = "INTERNAL_ERROR";
-    m.u.failed.sqlstate = "XX000";
-    m.u.failed.text = "the worker holds no such plan";
+    m.u.failed = (sl_msg_failed){ .at = task->at,
+                                  .need_plan = true,
+                                  .code = err.code,
+                                  .condition = err.condition,
+                                  .sqlstate = err.sqlstate,
+                                  .text = err.text };
     sl_worker__send(w, &m);
 }
 

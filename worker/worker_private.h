@@ -79,6 +79,8 @@ struct sl_worker {
     sl_lane state_store, maintenance;
     sl_budget budget;
     sl_wquery *queries;
+    uint64_t refused; /* the last query whose DEPLOY failed, and why */
+    sl_error deploy_error;
     _Atomic uint64_t progress;
     _Atomic uint32_t attempts_running; /* of all queries: they share the executors */
     sl_timer_ref timer;
