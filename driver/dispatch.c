@@ -280,9 +280,12 @@ static void on_failed(sl_dispatch *x, const sl_dworker *w, const sl_msg_failed *
     r.error.column = m->column;
     if (m->need_plan)
         forget_deployed(x, w->number); /* the next try deploys it */
-    for (uint32_t p = 0; m->state_missing && p < x->partitions; p++)
-        if (x->holders[p] == w->number)
-            x->holders[p] = 0;
+    for (uint32_t p = 0; m->state_missing && p < x->partitions; p++) {
+        if (x->holders[p] != w->number)
+            continue;
+        x->holders[p] = 0;
+        r.is_not_counted = true; /* we were mistaken about who holds what */
+    }
     abort_others(x, s);
     finish(x, &r);
 }

@@ -69,8 +69,8 @@ typedef struct sl_batch_spec {
 
 typedef struct sl_batch_result {
     sl_code code; /* SL_OK: `done` is meaningful */
-    /* With a code other than SL_OK: a worker was lost or partitions moved, which is
-     * nobody's failed try. Start again, with recipes. */
+    /* With a code other than SL_OK: a worker was lost, partitions moved, or a worker does
+     * not hold what it was thought to: nobody's failed try. Start again, with recipes. */
     bool is_not_counted;
     sl_error error;
     const sl_msg_done *done; /* borrowed until the dispatch's next start or free */

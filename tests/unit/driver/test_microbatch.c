@@ -78,6 +78,7 @@ static bool run_with_failure(const char *path, sl_code code, uint32_t skip)
     node_new(&n);
     tables(&n);
     input(&n);
+    node_ok(&n, "SET sluice.streaming.attempts = 2"); /* one failure costs one try */
     n.fault = (node_fault){ .path = path, .skip = skip, .times = 1, .code = code };
     if (!node_sql(&n, QUERY)) {
         /* Opening a checkpoint for the first time is not retried: the user is there. */
