@@ -59,6 +59,7 @@ typedef struct sl_run_partition {
     bool is_open, is_prepared;
     bool is_foreign; /* COMMITTED named another state: ours is void */
     sl_state_prepared prepared;
+    int64_t prepare_us; /* what that took */
     sl_state_figures figures;
     sl_buffer *full;               /* a full delta made with this batch */
     sl_state_snapshot_facts facts; /* as the loop thread knew them at the start */

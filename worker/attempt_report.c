@@ -121,6 +121,8 @@ void sl_wattempt__send_done(sl_wattempt *a, bool is_inline)
     fill_states(a, d, is_inline);
     for (uint32_t i = 0; plan->state_op_count > 0 && i < d->state_count; i++)
         ops[0].memory_bytes += d->states[i].state_bytes;
+    for (uint32_t i = 0; plan->state_op_count > 0 && i < a->query->partition_count; i++)
+        ops[0].commit_us += a->partitions[i].prepare_us;
     d->sources = sources;
     d->source_count = plan->source_count;
     d->times = times;
@@ -131,6 +133,8 @@ void sl_wattempt__send_done(sl_wattempt *a, bool is_inline)
     d->result_count = a->results_sent;
     d->run_us = a->ran_us - a->started_us;
     d->state_us = sl_host_mono_us(w->host) - a->ran_us;
+    if (plan->state_op_count > 0)
+        ops[0].commit_us += d->state_us;
     a->phase = SL_ATTEMPT_DONE;
     sl_host_failpoint(w->host, "worker.done.before");
     sl_worker__send(w, &m);

@@ -296,8 +296,10 @@ static sl_code prepare_partition(sl_wattempt *a, uint32_t number, sl_error *err)
 {
     sl_run_partition *p = &a->partitions[number];
     sl_wpartition *held = &a->query->partitions[number];
+    int64_t from = sl_host_mono_us(a->query->worker->host);
     SL_TRY(sl_state_prepare(held->state, &p->prepared, err));
     p->is_prepared = true;
+    p->prepare_us = sl_host_mono_us(a->query->worker->host) - from;
     sl_state_figures_get(held->state, &p->figures);
     sl_state_snapshot_facts facts = p->facts;
     facts.row_bytes = p->figures.row_bytes;
