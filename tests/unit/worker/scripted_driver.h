@@ -75,8 +75,9 @@ static int64_t world_job_us(void *user, const char *name)
 }
 
 static void world_receive(void *user, const char *from, uint64_t incarnation,
-                          sl_span frame)
+                          sl_blob *blob)
 {
+    sl_span frame = sl_blob_span(blob);
     world *w = (world *)user;
     sl_message m;
     (void)from;
@@ -124,7 +125,7 @@ static inline void world_new(world *w)
     w->options = sl_options_new();
     assert_int_equal(sl_fs_make_dirs(w->fs, "/in", NULL), SL_OK);
     assert_int_equal(sl_fs_make_dirs(w->fs, "/cp", NULL), SL_OK);
-    sl_channel_callbacks callbacks = { world_receive, NULL, w };
+    sl_channel_callbacks callbacks = { .on_message = world_receive, .user = w };
     assert_int_equal(sl_channel_new(w->host, sl_local_network_of(w->network), "driver",
                                     99, callbacks, &w->channel, NULL),
                      SL_OK);
@@ -135,8 +136,8 @@ static inline void world_free(world *w)
 {
     sl_worker_free(w->worker);
     sl_channel_free(w->channel);
-    sl_host_free(w->host);
     sl_local_network_free(w->network);
+    sl_host_free(w->host);
     sl_physical_free(w->plan);
     sl_bytes_deinit(&w->fragment);
     sl_options_free(w->options);
