@@ -313,12 +313,14 @@ static sl_code publish_one(file_sink *s, const sl_staged_file *f, sl_error *err)
         code = sl_fs_rename_noreplace(s->fs, sl_bytes_cstr(&staged),
                                       sl_bytes_cstr(&target), &why);
     bool gone = code == SL_ENOTFOUND && !is_inline;
-    if (code == SL_EEXISTS && !is_inline && sl_fs_exists(s->fs, sl_bytes_cstr(&staged)))
-        code = fail_foreign(sl_bytes_cstr(&target), err);
-    else if (code == SL_EEXISTS || gone)
+    if (code == SL_EEXISTS || gone) {
         code = compare_target(s, sl_bytes_cstr(&target), f, err);
-    else if (code != SL_OK && err != NULL)
+        /* A power cut may leave a renamed file under both names. */
+        if (code == SL_OK && sl_fs_exists(s->fs, sl_bytes_cstr(&staged)))
+            code = sl_fs_remove(s->fs, sl_bytes_cstr(&staged), err);
+    } else if (code != SL_OK && err != NULL) {
         *err = why;
+    }
     sl_bytes_deinit(&target);
     sl_bytes_deinit(&staged);
     return code;

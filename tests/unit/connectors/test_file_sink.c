@@ -326,6 +326,22 @@ static void publish__a_target_of_equal_size_must_have_the_same_bytes(void **stat
     s->class->close(s);
 }
 
+static void publish__a_file_under_both_names_is_published(void **state)
+{
+    world *w = (world *)*state;
+    options_of(w, "path", "/out", NULL);
+    sl_staged_file f = stage(w, QUERY, 1, 1, 'a');
+    sl_sink *s = open_sink(w, QUERY);
+    char from[400], to[400];
+    snprintf(from, sizeof from, "/out/%s", f.staged);
+    snprintf(to, sizeof to, "/out/%s", f.target);
+    assert_int_equal(sl_fs_link(w->fs, from, to, NULL), SL_OK); /* as a power cut may */
+    assert_int_equal(publish(w, s, &f, 1), SL_OK);
+    expect_file(w, f.target, 'a', 100);
+    assert_int_equal(count_in(w, STAGING), 0);
+    s->class->close(s);
+}
+
 static void publish__output_gone_from_both_places_is_told(void **state)
 {
     world *w = (world *)*state;
@@ -521,6 +537,7 @@ int main(void)
         W(publish__is_the_same_the_second_time),
         W(publish__a_foreign_file_is_named_and_not_touched),
         W(publish__a_target_of_equal_size_must_have_the_same_bytes),
+        W(publish__a_file_under_both_names_is_published),
         W(publish__output_gone_from_both_places_is_told),
         W(publish__two_queries_share_a_directory),
         W(clean_up__removes_what_no_commit_names),

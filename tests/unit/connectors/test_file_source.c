@@ -568,7 +568,7 @@ static void read__notices_a_file_that_grows_while_it_is_read(void **state)
     assert_int_equal(sl_file_append(f, "{\"a\":2}\n", 8, NULL), SL_OK);
     sl_file_close(f);
     assert_int_equal(read_code(w, b.slices[0]), SL_ESOURCE);
-    assert_says(w, "/in/a.json changed after it was planned (size 16, was 8)");
+    assert_says(w, "/in/a.json changed after it was planned");
     assert_int_equal(sl_fs_remove(w->fs, "/in/a.json", NULL), SL_OK);
     assert_int_equal(read_code(w, b.slices[0]), SL_ESOURCE);
     assert_says(w, "is gone");
