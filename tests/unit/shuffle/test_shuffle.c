@@ -27,7 +27,7 @@ struct world;
 
 struct node {
     struct world *world;
-    char address[8];
+    char address[16];
     uint64_t incarnation;
     sl_channel *channel;
     sl_shuffle *shuffle;
@@ -126,7 +126,7 @@ static void wake_producer(void *user, uint32_t producer)
 static void node_open(struct world *w, uint32_t i, bool spills)
 {
     struct node *n = &w->nodes[i];
-    char dir[16];
+    char dir[24];
     n->world = w;
     snprintf(n->address, sizeof n->address, "w%u", i);
     snprintf(dir, sizeof dir, "/spill-w%u", i);
