@@ -10,6 +10,7 @@ sl_session *sl_session_new(sl_driver *d, const sl_options *options)
     sl_session *s = (sl_session *)sl_calloc(1, sizeof *s);
     s->driver = d;
     s->options = sl_options_copy(options);
+    s->first_options = sl_options_copy(options);
     if (sl_time_zone_find(sl_options_text(options, "sluice.session.timeZone"), &s->zone,
                           NULL) != SL_OK)
         s->zone = sl_time_zone_utc(); /* a bad one is refused when it is used */
@@ -24,6 +25,7 @@ static void execution_free(sl_execution *x)
     sl_dispatch_free(x->dispatch);
     sl_physical_free(x->plan);
     sl_free(x->note);
+    sl_bytes_deinit(&x->trace);
     sl_arena_free(x->arena);
     sl_free(x);
 }
@@ -47,6 +49,7 @@ void sl_session_free(sl_session *s)
     sl_free(s->directory);
     sl_tables_free(s->tables);
     sl_options_free(s->options);
+    sl_options_free(s->first_options);
     sl_free(s);
 }
 
@@ -164,6 +167,7 @@ void sl_session_execute(sl_session *s, sl_arena *arena, const sl_statement *stat
         change_tables(x);
         break;
     case SL_ST_SHOW_TABLES:
+    case SL_ST_SHOW_VIEWS:
         sl_session__show_tables(x);
         break;
     case SL_ST_SHOW_FUNCTIONS:

@@ -66,6 +66,8 @@ static sl_code plan_statement(sl_execution *x, const sl_statement *s, sl_error *
         .result_rows_max = -1,
         .case_sensitive =
             sl_options_bool(session->options, "sluice.session.caseSensitive"),
+        .view = s->kind == SL_ST_CREATE_VIEW ? s->name : NULL,
+        .trace = x->statement->explain == SL_EXPLAIN_EXTENDED ? &x->trace : NULL,
     };
     if (s->kind == SL_ST_CREATE_STREAMING_QUERY) {
         SL_TRY(find_sink(x, s, err));
@@ -171,6 +173,7 @@ static void answer_schema(sl_execution *x)
 static void answer_explain(sl_execution *x)
 {
     sl_bytes text = { 0 };
+    sl_bytes_text(&text, sl_bytes_cstr(&x->trace));
     sl_explain(x->plan, x->statement->explain,
                sl_driver__partitions(x->session->driver, x->session->options), &text);
     char *copy = sl_arena_strdup(x->arena, sl_bytes_cstr(&text));

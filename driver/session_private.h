@@ -36,7 +36,8 @@ typedef struct sl_execution {
     sl_dispatch *dispatch;
     sl_stream *stream; /* waited for */
     char *note;
-    uint64_t seed; /* SELECT: the same rows in every try */
+    sl_bytes trace; /* EXPLAIN EXTENDED */
+    uint64_t seed;  /* SELECT: the same rows in every try */
     int64_t batch_time_us;
     uint32_t attempt;
     bool cancelled, detached;
@@ -46,6 +47,7 @@ struct sl_session {
     sl_driver *driver;
     sl_session *next;
     sl_options *options;
+    sl_options *first_options; /* as the session began: what RESET goes back to */
     const sl_time_zone *zone;
     sl_tables *tables;
     sl_execution *current;

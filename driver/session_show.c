@@ -8,15 +8,22 @@
 void sl_session__show_tables(sl_execution *x)
 {
     static const char *const names[] = { "namespace", "tableName", "isTemporary" };
+    static const char *const view_names[] = { "namespace", "viewName", "isTemporary" };
+    bool only_views = x->statement->kind == SL_ST_SHOW_VIEWS;
     const sl_tables *t = x->session->tables;
+    uint32_t rows = 0;
     const char **cells =
         SL_ARENA_ARRAY(x->arena, const char *, sl_tables_count(t) * 3 + 1);
     for (uint32_t i = 0; i < sl_tables_count(t); i++) {
-        cells[i * 3] = sl_tables_is_view(t, i) ? "" : "default";
-        cells[i * 3 + 1] = sl_tables_name(t, i);
-        cells[i * 3 + 2] = sl_tables_is_view(t, i) ? "true" : "false";
+        bool is_view = sl_tables_is_view(t, i);
+        if (only_views && !is_view)
+            continue;
+        cells[rows * 3] = is_view ? "" : "default";
+        cells[rows * 3 + 1] = sl_tables_name(t, i);
+        cells[rows * 3 + 2] = is_view ? "true" : "false";
+        rows++;
     }
-    sl_session__answer_rows(x, names, 3, cells, sl_tables_count(t));
+    sl_session__answer_rows(x, only_views ? view_names : names, 3, cells, rows);
 }
 
 void sl_session__show_functions(sl_execution *x)
@@ -80,14 +87,29 @@ void sl_session__set_setting(sl_execution *x)
     show_settings(x);
 }
 
+/* The value the session began with, or none. */
+static sl_code reset_setting(sl_session *session, const char *name, sl_error *err)
+{
+    const sl_option_def *def = sl_options_find_def(name);
+    if (def != NULL && sl_options_is_set(session->first_options, def->name))
+        return sl_options_set(session->options, name,
+                              sl_options_text(session->first_options, def->name), err);
+    return sl_options_unset(session->options, name, err);
+}
+
 void sl_session__reset_settings(sl_execution *x)
 {
     sl_session *session = x->session;
     const sl_statement *s = x->statement;
-    for (uint32_t i = 0; s->name == NULL && i < sl_options_def_count(); i++)
-        (void)!sl_options_unset(session->options, sl_options_def(i)->name, NULL);
-    if (s->name != NULL &&
-        sl_options_unset(session->options, s->name, &x->error) != SL_OK) {
+    sl_code code = SL_OK;
+    for (uint32_t i = 0; s->name == NULL && i < sl_options_def_count() && code == SL_OK;
+         i++)
+        code = reset_setting(session, sl_options_def(i)->name, &x->error);
+    if (s->name != NULL)
+        code = reset_setting(session, s->name, &x->error);
+    if (code != SL_OK) {
+        x->error.line = s->name_pos.line;
+        x->error.column = s->name_pos.column;
         sl_session__answer_error(x);
         return;
     }

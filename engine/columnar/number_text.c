@@ -22,9 +22,6 @@ bool sl_int64_from_text(const char *text, size_t length, int64_t *ret)
     for (; p < end && is_digit(*p); p++, any = true)
         if (__builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, *p - '0', &v))
             return false;
-    if (p < end && *p == '.')
-        for (p++; p < end && is_digit(*p); p++)
-            any = true;
     if (p != end || !any || (!negative && v == INT64_MIN))
         return false;
     *ret = negative ? v : -v;

@@ -37,9 +37,8 @@ typedef struct sl_timestamp_memo {
 bool sl_timestamp_parse_next(const char *text, size_t length, const sl_time_zone *zone,
                              sl_timestamp_memo *memo, int64_t *ret_us);
 bool sl_date_parse(const char *text, size_t length, int32_t *ret_days);
-bool sl_int64_from_text(
-    const char *text, size_t length,
-    int64_t *ret); /* cast(string as bigint): trimmed, sign, digits[.digits cut] */
+bool sl_int64_from_text(const char *text, size_t length,
+                        int64_t *ret); /* cast(string as bigint): trimmed, sign, digits */
 bool sl_double_from_text(const char *text, size_t length,
                          double *ret); /* NaN, Infinity, 1e5, trimmed */
 bool sl_boolean_from_text(const char *text, size_t length,

@@ -164,6 +164,10 @@ static sl_code emit(const sl_agg_call *c, sl_error *err)
 static sl_code resolve(sl_call_site *s, sl_agg *a, sl_error *err)
 {
     const sl_type *t = s->args[0]->type;
+    if (t->id == SL_TYPE_STRUCT && sl_type__is_ordered(t)) {
+        a->class = wants_max(a) ? &sl_agg__class_max_struct : &sl_agg__class_min_struct;
+        return a->class->resolve(s, a, err);
+    }
     if (t->id >= SL_TYPE_STRUCT || t->id == SL_TYPE_DECIMAL)
         return sl_coerce__mismatch(s, "INVALID_ORDERING_TYPE", err,
                                    "The `%s` does not support ordering on type \"%s\".",

@@ -8,10 +8,10 @@
 static const struct {
     const sl_agg_class *classes;
     uint32_t count;
-} families[] = { { sl_agg__classes_count, 2 },
-                 { sl_agg__classes_sum, 3 },
-                 { sl_agg__classes_extreme, 3 },
-                 { sl_agg__classes_bool, 5 } };
+} families[] = { { sl_agg__classes_count, 2 },   { sl_agg__classes_sum, 3 },
+                 { sl_agg__classes_extreme, 3 }, { sl_agg__classes_bool, 5 },
+                 { sl_agg__classes_moments, 7 }, { sl_agg__classes_first, 4 },
+                 { sl_agg__classes_by, 2 } };
 
 #define FAMILY_COUNT (sizeof families / sizeof *families)
 

@@ -48,6 +48,7 @@ typedef struct sl_agg {
     uint32_t buffer_count;
     const sl_type *buffer_types[SL_AGG_BUFFERS_MAX];
     const char *pretty; /* "count(1)", "sum(x)" */
+    bool distinct;      /* over distinct arguments: planned away (analyze_distinct.c) */
     sl_sql_pos pos;
 } sl_agg;
 

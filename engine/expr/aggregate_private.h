@@ -1,5 +1,6 @@
 /* aggregate_private.h - the list of aggregate functions and what each must answer.
- * One file per family: agg_count.c, agg_sum.c, agg_extreme.c, agg_bool.c.
+ * One file per family: agg_count.c, agg_sum.c, agg_extreme.c, agg_bool.c, agg_moments.c,
+ * agg_first.c, agg_struct.c.
  * Thread: any (immutable). */
 
 #ifndef SL_ENGINE_EXPR_AGGREGATE_PRIVATE_H
@@ -40,6 +41,11 @@ extern const sl_agg_class sl_agg__classes_sum[3];     /* sum, avg, mean */
 extern const sl_agg_class sl_agg__classes_extreme[3]; /* min, max, any_value */
 extern const sl_agg_class
     sl_agg__classes_bool[5]; /* bool_and, every, bool_or, some, any */
+
+extern const sl_agg_class sl_agg__classes_moments[7]; /* variance, stddev, ... */
+extern const sl_agg_class sl_agg__classes_first[4];   /* first, last, ... */
+extern const sl_agg_class sl_agg__classes_by[2];      /* min_by, max_by */
+extern const sl_agg_class sl_agg__class_min_struct, sl_agg__class_max_struct;
 
 /* The state of an aggregate in the slot of row i. */
 static inline void *sl_agg__state(const sl_agg_call *c, uint32_t i)

@@ -198,6 +198,11 @@ const sl_expr *sl_expr__with_args(sl_arena *arena, const sl_expr *e,
 
 /* ---- walks ---- */
 
+bool sl_expr_is_and(const sl_expr *e)
+{
+    return sl_expr__is_call(e, SL_F_AND);
+}
+
 bool sl_expr_is_deterministic(const sl_expr *e)
 {
     return !e->is_random;
@@ -224,8 +229,10 @@ static const sl_expr *replace_columns(sl_arena *arena, const sl_expr *e,
     if (e->kind == SL_EXPR_LITERAL)
         return e;
     if (e->kind == SL_EXPR_COLUMN) {
-        if (by != NULL)
-            return by[e->column];
+        if (by != NULL) /* called as before: messages are about the query's names */
+            return strcmp(by[e->column]->pretty, e->pretty) == 0
+                       ? by[e->column]
+                       : sl_expr__rename(arena, by[e->column], e->pretty);
         sl_expr *copy = sl_arena_memdup(arena, e, sizeof *e);
         copy->column = map[e->column];
         return copy;

@@ -81,6 +81,7 @@ const sl_type *sl_type_common(const sl_type *a, const sl_type *b, sl_arena *aren
 
 bool sl_function_exists(const char *name); /* scalar */
 bool sl_expr_is_deterministic(const sl_expr *e);
+bool sl_expr_is_and(const sl_expr *e);      /* a AND b */
 bool sl_expr_is_constant(const sl_expr *e); /* no columns, no clock */
 /* Constant parts become literals. A constant that fails (1/0) stays, to fail at run time.
  */

@@ -1,10 +1,10 @@
-/* = <=> < <= > >= in greatest least.
+/* = <=> < <= > >= greatest least.
  *
  * Numbers: 64 rows are compared into bytes (which the compiler vectorises) and the bytes
  * packed into a word of the result bitmap, eight at a time. Doubles follow Spark: NaN
  * equals NaN and is above everything, -0.0 equals 0.0. */
 #include "base/limits.h"
-#include "engine/expr/vector_private.h"
+#include "engine/expr/kernels_compare_private.h"
 
 enum { EQ, LT, LE };
 
@@ -221,31 +221,10 @@ sl_code sl_kernel__equal_null(sl_kernel_call *c, sl_error *err)
     return SL_OK;
 }
 
-/* True if equal to one; else null if the left side or one of the others was null. */
-sl_code sl_kernel__in(sl_kernel_call *c, sl_error *err)
+void sl_compare__equal(const sl_vector *a, const sl_vector *b, uint64_t *ret,
+                       uint32_t rows)
 {
-    const sl_vector *x = c->args[0];
-    size_t words_count = sl_bitmap_words(c->rows);
-    uint64_t equal[SL_CHUNK_ROWS_MAX / 64], *validity;
-    void *p;
-    SL_TRY(sl_register__values(c->out, c->rows, &p, err));
-    SL_TRY(sl_register__validity(c->out, c->rows, &validity, err));
-    uint64_t *found = p;
-    memset(validity, 0xff, words_count * 8);
-    bool is_void = x->type->id == SL_TYPE_VOID;
-    for (uint32_t k = 1; k < c->arg_count; k++) {
-        compare(x, c->args[k], EQ, equal, c->rows);
-        for (size_t w = 0; w < words_count; w++) {
-            uint64_t valid = is_void ? 0 : sl_vector__valid_word(c->args[k], w);
-            found[w] |= equal[w] & valid;
-            validity[w] &= valid;
-        }
-    }
-    for (size_t w = 0; w < words_count; w++) {
-        uint64_t valid = is_void ? 0 : sl_vector__valid_word(x, w);
-        validity[w] = valid & (validity[w] | found[w]);
-    }
-    return SL_OK;
+    compare(a, b, EQ, ret, rows);
 }
 
 /* greatest, least: nulls are passed over. */

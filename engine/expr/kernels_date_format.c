@@ -35,6 +35,17 @@ static void put_name(sl_bytes *out, const char *name, uint32_t count)
     sl_bytes_append(out, name, count >= 4 ? strlen(name) : 3);
 }
 
+/* QQQ is Q1, QQQQ 1st quarter. */
+static bool put_quarter(sl_bytes *out, uint32_t quarter, uint32_t count)
+{
+    static const char *const words[] = { "1st", "2nd", "3rd", "4th" };
+    if (count == 3)
+        sl_bytes_printf(out, "Q%u", quarter);
+    else
+        sl_bytes_printf(out, "%s quarter", words[quarter - 1]);
+    return true;
+}
+
 /* A run of `count` equal letters. False: no such letter. */
 static bool put_field(sl_bytes *out, const moment *m, char letter, uint32_t count)
 {
@@ -78,6 +89,8 @@ static bool put_field(sl_bytes *out, const moment *m, char letter, uint32_t coun
     case 'Q':
     case 'q':
         v = (m->month - 1) / 3 + 1;
+        if (count >= 3)
+            return put_quarter(out, v, count);
         break;
     case 'H':
         v = m->hour;

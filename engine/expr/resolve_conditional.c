@@ -10,6 +10,9 @@ static bool is_function(const sl_call_site *s, sl_function_id id)
     return s->function == sl_function__get(id);
 }
 
+/* Of one call: kernels choose among 255 values. Even, for CASE. */
+#define ARGUMENTS_MAX 200
+
 static sl_code rewrite(sl_call_site *s, sl_function_id id, const sl_expr *const *args,
                        uint32_t arg_count, const char *pretty, sl_error *err)
 {
@@ -61,6 +64,17 @@ static bool is_value(const sl_call_site *s, uint32_t i)
     return i % 2 == 1 || i == s->arg_count - 1;
 }
 
+/* The branches that are too many go into the ELSE. */
+static sl_code nest_case(sl_call_site *s, sl_error *err)
+{
+    const sl_expr **args = SL_ARENA_ARRAY(s->arena, const sl_expr *, ARGUMENTS_MAX + 1);
+    memcpy(args, s->args, ARGUMENTS_MAX * sizeof *args);
+    SL_TRY(sl_expr__call_id(s->arena, SL_F_CASE, s->args + ARGUMENTS_MAX,
+                            s->arg_count - ARGUMENTS_MAX, s->pos, &args[ARGUMENTS_MAX],
+                            err));
+    return rewrite(s, SL_F_CASE, args, ARGUMENTS_MAX + 1, s->pretty, err);
+}
+
 sl_code sl_resolve__case(sl_call_site *s, sl_error *err)
 {
     s->pretty = case_pretty(s);
@@ -88,7 +102,7 @@ sl_code sl_resolve__case(sl_call_site *s, sl_error *err)
             SL_TRY(sl_expr_cast(s->arena, s->args[i], common, true, &s->args[i], err));
     }
     s->type = common;
-    return SL_OK;
+    return s->arg_count > ARGUMENTS_MAX + 1 ? nest_case(s, err) : SL_OK;
 }
 
 /* ---- structs ---- */

@@ -115,12 +115,20 @@ sl_code sl_resolve__internal(sl_call_site *s, sl_error *err)
 static const struct {
     sl_function_id alias, function;
 } aliases[] = {
-    { SL_F_MOD_NAME, SL_F_MOD },     { SL_F_NEGATIVE, SL_F_NEGATE },
-    { SL_F_CEILING, SL_F_CEIL },     { SL_F_POWER, SL_F_POW },
-    { SL_F_EQ2, SL_F_EQ },           { SL_F_UCASE, SL_F_UPPER },
-    { SL_F_LCASE, SL_F_LOWER },      { SL_F_CHAR_LENGTH, SL_F_LENGTH },
-    { SL_F_SUBSTR, SL_F_SUBSTRING }, { SL_F_CHARACTER_LENGTH, SL_F_LENGTH },
-    { SL_F_DATEADD, SL_F_DATE_ADD }, { SL_F_DATE_DIFF, SL_F_DATEDIFF },
+    { SL_F_MOD_NAME, SL_F_MOD },
+    { SL_F_NEGATIVE, SL_F_NEGATE },
+    { SL_F_CEILING, SL_F_CEIL },
+    { SL_F_POWER, SL_F_POW },
+    { SL_F_EQ2, SL_F_EQ },
+    { SL_F_UCASE, SL_F_UPPER },
+    { SL_F_LCASE, SL_F_LOWER },
+    { SL_F_CHAR_LENGTH, SL_F_LENGTH },
+    { SL_F_SUBSTR, SL_F_SUBSTRING },
+    { SL_F_CHARACTER_LENGTH, SL_F_LENGTH },
+    { SL_F_REGEXP_LIKE, SL_F_RLIKE },
+    { SL_F_REGEXP, SL_F_RLIKE },
+    { SL_F_DATEADD, SL_F_DATE_ADD },
+    { SL_F_DATE_DIFF, SL_F_DATEDIFF },
 };
 
 sl_code sl_resolve__alias(sl_call_site *s, sl_error *err)
@@ -132,6 +140,8 @@ sl_code sl_resolve__alias(sl_call_site *s, sl_error *err)
         if (s->function == sl_function__get(SL_F_POW))
             s->pretty = sl_pretty__call(s, "POWER");
         SL_TRY(s->function->resolve(s, err));
+        if (s->function == sl_function__get(SL_F_RLIKE))
+            return SL_OK; /* named by its resolver */
         if (isalpha((unsigned char)s->name[0]) && strcmp(s->name, "power") != 0) {
             s->pretty = sl_pretty__call(s, s->name);
             if (s->rewritten != NULL)
@@ -140,6 +150,25 @@ sl_code sl_resolve__alias(sl_call_site *s, sl_error *err)
         return SL_OK;
     }
     return sl_fail(err, SL_EINTERNAL, "alias %s has no function", s->name);
+}
+
+#define ARGUMENTS_MAX 200 /* of one call: kernels choose among 255 values */
+
+/* f(a, ..., z) of too many is f(a, ..., f(..., z)). */
+static sl_code nest(sl_call_site *s, sl_error *err)
+{
+    sl_function_id id = s->function == sl_function__get(SL_F_GREATEST) ? SL_F_GREATEST
+                        : s->function == sl_function__get(SL_F_LEAST)  ? SL_F_LEAST
+                                                                       : SL_F_COALESCE;
+    const sl_expr **args = SL_ARENA_ARRAY(s->arena, const sl_expr *, ARGUMENTS_MAX + 1);
+    const sl_expr *e;
+    memcpy(args, s->args, ARGUMENTS_MAX * sizeof *args);
+    SL_TRY(sl_expr__call_id(s->arena, id, s->args + ARGUMENTS_MAX,
+                            s->arg_count - ARGUMENTS_MAX, s->pos, &args[ARGUMENTS_MAX],
+                            err));
+    SL_TRY(sl_expr__call_id(s->arena, id, args, ARGUMENTS_MAX + 1, s->pos, &e, err));
+    s->rewritten = sl_expr__rename(s->arena, e, sl_pretty__call(s, s->name));
+    return SL_OK;
 }
 
 /* All arguments and the result are of one type; null only if all are. */
@@ -155,5 +184,5 @@ sl_code sl_resolve__common(sl_call_site *s, sl_error *err)
     s->nullable = true;
     for (uint32_t i = 0; i < s->arg_count; i++)
         s->nullable = s->nullable && s->args[i]->nullable;
-    return SL_OK;
+    return s->arg_count > ARGUMENTS_MAX + 1 ? nest(s, err) : SL_OK;
 }

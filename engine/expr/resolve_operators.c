@@ -254,7 +254,7 @@ sl_code sl_resolve__between(sl_call_site *s, sl_error *err)
     const sl_expr *both[2];
     SL_TRY(sl_expr__call_id(s->arena, SL_F_GE, low, 2, s->pos, &both[0], err));
     SL_TRY(sl_expr__call_id(s->arena, SL_F_LE, high, 2, s->pos, &both[1], err));
-    return rewrite(s, SL_F_AND, both, 2, NULL, err);
+    return rewrite(s, SL_F_AND, both, 2, sl_pretty__call(s, "between"), err);
 }
 
 sl_code sl_resolve__in(sl_call_site *s, sl_error *err)
@@ -289,6 +289,14 @@ static sl_code boolean_argument(sl_call_site *s, uint32_t i, sl_error *err)
 sl_code sl_resolve__logic(sl_call_site *s, sl_error *err)
 {
     s->pretty = sl_pretty__infix(s, is_function(s, SL_F_AND) ? "AND" : "OR");
+    const sl_type *a = s->args[0]->type, *b = s->args[1]->type;
+    bool has_boolean = a->id == SL_TYPE_BOOLEAN || b->id == SL_TYPE_BOOLEAN;
+    if (has_boolean && sl_type_common(a, b, s->arena) == NULL)
+        return sl_coerce__mismatch(s, "BINARY_OP_DIFF_TYPES", err,
+                                   "the left and right operands of the binary operator "
+                                   "have incompatible types (\"%s\" and \"%s\").",
+                                   sl_type__name(s->arena, a),
+                                   sl_type__name(s->arena, b));
     SL_TRY(boolean_argument(s, 0, err));
     SL_TRY(boolean_argument(s, 1, err));
     s->type = sl_type_of(SL_TYPE_BOOLEAN);

@@ -96,6 +96,22 @@ sl_code sl_resolve__like(sl_call_site *s, sl_error *err)
     return sl_resolve__generic(s, err);
 }
 
+/* rlike and its names print in capitals; regexp_extract's group and regexp_replace's
+ * position are always shown. */
+sl_code sl_resolve__regexp(sl_call_site *s, sl_error *err)
+{
+    if (is_function(s, SL_F_REGEXP_EXTRACT) && s->arg_count == 2)
+        add_argument(s, int_literal(s, 1));
+    if (is_function(s, SL_F_RLIKE))
+        s->pretty = sl_pretty__call(s, strcmp(s->name, "regexp_like") == 0 ? "REGEXP_LIKE"
+                                                                           : "RLIKE");
+    if (is_function(s, SL_F_REGEXP_REPLACE))
+        s->pretty =
+            sl_arena_printf(s->arena, "regexp_replace(%s, %s, %s, 1)", s->args[0]->pretty,
+                            s->args[1]->pretty, s->args[2]->pretty);
+    return sl_resolve__generic(s, err);
+}
+
 /* ---- times ---- */
 
 sl_code sl_resolve__clock(sl_call_site *s, sl_error *err)
@@ -133,9 +149,39 @@ sl_code sl_resolve__to_type(sl_call_site *s, sl_error *err)
 {
     bool date = is_function(s, SL_F_TO_DATE) || is_function(s, SL_F_DATE);
     const sl_type *type = sl_type_of(date ? SL_TYPE_DATE : SL_TYPE_TIMESTAMP);
-    const sl_expr *cast;
-    SL_TRY(sl_expr_cast(s->arena, s->args[0], type, false, &cast, err));
+    const sl_expr *cast = s->args[0];
+    if (s->arg_count == 2 && s->args[0]->type->id == SL_TYPE_STRING)
+        SL_TRY(
+            sl_expr__call_id(s->arena, SL_F_TIME_PARSE, s->args, 2, s->pos, &cast, err));
+    SL_TRY(sl_expr_cast(s->arena, cast, type, false, &cast, err));
     s->rewritten = sl_expr__rename(s->arena, cast, sl_pretty__call(s, s->name));
+    return SL_OK;
+}
+
+/* unix_timestamp(text, pattern); of a time the pattern means nothing. */
+static sl_code parse_unix_time(sl_call_site *s, sl_error *err)
+{
+    const sl_expr *time = s->args[0], *seconds;
+    if (time->type->id == SL_TYPE_STRING)
+        SL_TRY(
+            sl_expr__call_id(s->arena, SL_F_TIME_PARSE, s->args, 2, s->pos, &time, err));
+    SL_TRY(
+        sl_expr__call_id(s->arena, SL_F_UNIX_SECONDS, &time, 1, s->pos, &seconds, err));
+    s->rewritten =
+        sl_expr__rename(s->arena, seconds, sl_pretty__call(s, "unix_timestamp"));
+    return SL_OK;
+}
+
+sl_code sl_resolve__from_unixtime(sl_call_site *s, sl_error *err)
+{
+    const sl_expr *args[2], *text;
+    if (s->arg_count == 1)
+        add_argument(s, text_literal(s, "yyyy-MM-dd HH:mm:ss"));
+    SL_TRY(sl_expr__call_id(s->arena, SL_F_TIMESTAMP_SECONDS, s->args, 1, s->pos,
+                            &args[0], err));
+    args[1] = s->args[1];
+    SL_TRY(sl_expr__call_id(s->arena, SL_F_DATE_FORMAT, args, 2, s->pos, &text, err));
+    s->rewritten = sl_expr__rename(s->arena, text, sl_pretty__call(s, "from_unixtime"));
     return SL_OK;
 }
 
@@ -148,6 +194,8 @@ sl_code sl_resolve__unix_time(sl_call_site *s, sl_error *err)
         add_argument(s, now);
         s->nullable = false;
     }
+    if (is_function(s, SL_F_UNIX_TIMESTAMP) && s->arg_count == 2)
+        return parse_unix_time(s, err);
     if (is_function(s, SL_F_UNIX_TIMESTAMP))
         s->pretty = sl_arena_printf(s->arena, "unix_timestamp(%s, yyyy-MM-dd HH:mm:ss)",
                                     s->args[0]->pretty);

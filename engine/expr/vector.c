@@ -66,6 +66,8 @@ void sl_register__deinit(sl_register *r)
     sl_free(r->parts);
     sl_free(r->part_vectors);
     sl_free(r->vector.holds);
+    if (r->kept != NULL)
+        r->free_kept(r->kept);
     *r = (sl_register){ 0 };
 }
 

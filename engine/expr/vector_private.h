@@ -64,6 +64,8 @@ typedef struct sl_register {
     uint32_t part_count;       /* STRUCT results and operands: memory of the children */
     struct sl_register *parts; /* owned */
     const sl_vector **part_vectors;
+    void *kept; /* what a kernel made for its constants, freed by free_kept */
+    void (*free_kept)(void *);
 } sl_register;
 
 void sl_register__init(sl_register *r, const sl_type *type, sl_budget *budget);

@@ -25,6 +25,9 @@ typedef struct sl_plan_request {
     int64_t result_rows_max; /* rows the driver will show: pushed as a limit per
                                 partition; -1 all */
     bool case_sensitive;
+    const char *view; /* not NULL: the query is this view's: it must not read itself */
+    sl_bytes *trace; /* not NULL: the plans on the way are written here (EXPLAIN EXTENDED)
+                      */
 } sl_plan_request;
 
 SL_CHECKED sl_code sl_plan_query(const sl_plan_request *request, sl_physical_plan **ret,

@@ -47,11 +47,12 @@ static sl_code refuse_distinct(const sl_scope *s, const sl_uexpr *u, sl_error *e
                        "Distinct aggregations are not supported on streaming "
                        "DataFrames/Datasets. Consider using approx_count_distinct() "
                        "instead."));
-    return sl_plan__at(err, u->pos,
-                       sl_fail_as(err, SL_EUNSUPPORTED, "UNSUPPORTED_FEATURE", "0A000",
-                                  "%.100s(DISTINCT ...) is not supported yet: aggregate "
-                                  "over a query with SELECT DISTINCT",
-                                  u->parts[0]));
+    return sl_plan__at(
+        err, u->pos,
+        sl_fail_as(err, SL_EUNSUPPORTED, "UNSUPPORTED_FEATURE", "0A000",
+                   "%.100s(DISTINCT ...) FILTER (WHERE ...) is not supported "
+                   "yet: aggregate over a query with SELECT DISTINCT",
+                   u->parts[0]));
 }
 
 /* f(x) FILTER (WHERE c) is f(if(c, x, NULL)); count(*) counts a constant. *ret_text is
@@ -100,7 +101,8 @@ static sl_code check_arguments(const sl_uexpr *u, const sl_expr_list *args, sl_e
 
 static bool same_aggregate(const sl_agg *a, const sl_agg *b)
 {
-    if (!sl_text_equal_nocase(a->name, b->name) || (a->arg == NULL) != (b->arg == NULL))
+    if (!sl_text_equal_nocase(a->name, b->name) || (a->arg == NULL) != (b->arg == NULL) ||
+        a->distinct != b->distinct)
         return false;
     return a->arg == NULL || sl_expr_equal(a->arg, b->arg);
 }
@@ -144,6 +146,17 @@ static bool distinct_means_nothing(const char *name)
     return sl_text_equal_nocase(name, "min") || sl_text_equal_nocase(name, "max");
 }
 
+/* "count(DISTINCT a, b)" */
+static const char *distinct_name(sl_arena *arena, const sl_agg *agg,
+                                 const sl_expr_list *args)
+{
+    const char *text = "";
+    for (uint32_t i = 0; i < args->count; i++)
+        text = sl_arena_printf(arena, "%s%s%s", text, i != 0 ? ", " : "",
+                               args->items[i]->pretty);
+    return sl_arena_printf(arena, "%s(DISTINCT %s)", agg->name, text);
+}
+
 sl_code sl_plan__aggregate_call(sl_scope *s, const sl_uexpr *u, uint32_t depth,
                                 const sl_expr **ret, sl_error *err)
 {
@@ -162,8 +175,7 @@ sl_code sl_plan__aggregate_call(sl_scope *s, const sl_uexpr *u, uint32_t depth,
                                       "sub-query."));
     if (!s->allow_aggregates)
         return refuse_here(s, u, err);
-    if (u->distinct &&
-        (s->input->node->streaming || !distinct_means_nothing(u->parts[0])))
+    if (u->distinct && (s->input->node->streaming || u->filter != NULL))
         return refuse_distinct(s, u, err);
 
     s->inside_aggregate = true;
@@ -186,6 +198,11 @@ sl_code sl_plan__aggregate_call(sl_scope *s, const sl_uexpr *u, uint32_t depth,
     SL_TRY(sl_plan__at(err, u->pos,
                        sl_agg_resolve(s->a->arena, u->parts[0], star, args.items,
                                       args.count, u->pos, &agg, err)));
+    agg.distinct = u->distinct && !distinct_means_nothing(u->parts[0]);
+    if (u->distinct)
+        agg.pretty = distinct_name(s->a->arena, &agg, &args);
+    if (agg.distinct)
+        SL_TRY(sl_plan__distinct_arguments(s, &args, &agg, err));
     SL_TRY(add_aggregate(s, &agg, &i, err));
     sl_expr *column = sl_arena_memdup(
         s->a->arena,
@@ -264,12 +281,39 @@ static sl_code resolve_key(sl_scope *s, const sl_uexpr *g, const sl_output *outp
     return SL_OK;
 }
 
+static bool has_aggregate(const sl_uexpr *u)
+{
+    if (u->kind == SL_U_CALL && (u->star || sl_aggregate_exists(u->parts[0])))
+        return true;
+    for (uint32_t i = 0; i < u->arg_count; i++)
+        if (has_aggregate(u->args[i]))
+            return true;
+    return false;
+}
+
+/* GROUP BY ALL */
+static sl_code all_keys(sl_scope *s, const sl_output *outputs, uint32_t output_count,
+                        const sl_expr **keys, uint32_t *ret_count, sl_error *err)
+{
+    for (uint32_t i = 0; i < output_count; i++) {
+        const sl_output *o = &outputs[i];
+        if (o->source == NULL)
+            keys[(*ret_count)++] = o->expr;
+        else if (!has_aggregate(o->source))
+            SL_TRY(sl_plan__resolve(s, o->source, 0, &keys[(*ret_count)++], err));
+    }
+    return SL_OK;
+}
+
 sl_code sl_plan__group_keys(sl_scope *s, const sl_relation *r, const sl_output *outputs,
                             uint32_t output_count, sl_error *err)
 {
-    const sl_expr **keys = SL_ARENA_ARRAY(s->a->arena, const sl_expr *, r->group_count);
+    const sl_expr **keys =
+        SL_ARENA_ARRAY(s->a->arena, const sl_expr *, r->group_count + output_count + 1);
     uint32_t count = 0;
     s->clause = "GROUP BY";
+    if (r->group_all)
+        SL_TRY(all_keys(s, outputs, output_count, keys, &count, err));
     for (uint32_t g = 0; g < r->group_count; g++) {
         const sl_expr *e = NULL;
         bool seen = false;
@@ -349,6 +393,9 @@ sl_code sl_plan__aggregate_node(sl_scope *s, sl_sql_pos pos, const sl_logical **
     uint32_t *slots = SL_ARENA_ARRAY(arena, uint32_t, key_count);
     int32_t event_key = -1;
     SL_TRY(order_keys(s, pos, keys, fields, slots, &event_key, err));
+    *ret_slots = slots;
+    if (sl_plan__has_distinct(s))
+        return sl_plan__distinct_node(s, pos, keys, fields, ret, err);
     for (uint32_t i = 0; i < key_count; i++)
         window_us[i] = keys[i].window_us;
     if (s->agg_count != 0)
@@ -366,7 +413,6 @@ sl_code sl_plan__aggregate_node(sl_scope *s, sl_sql_pos pos, const sl_logical **
     n->u.aggregate.aggs = s->aggs;
     n->u.aggregate.event_time_key = event_key;
     *ret = n;
-    *ret_slots = slots;
     return SL_OK;
 }
 

@@ -1,5 +1,6 @@
 /* Unresolved expressions to typed ones, bottom-up, in the scope of one plan node. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "engine/plan/analyze_private.h"
@@ -65,6 +66,7 @@ static sl_code resolve_args(sl_scope *s, const sl_uexpr *u, uint32_t depth,
     return SL_OK;
 }
 
+/* spark:U9 */
 static sl_code refuse_over(const sl_scope *s, const sl_uexpr *u, sl_error *err)
 {
     if (!s->input->node->streaming)
@@ -73,10 +75,11 @@ static sl_code refuse_over(const sl_scope *s, const sl_uexpr *u, sl_error *err)
         err, u->pos,
         sl_fail_as(err, SL_EANALYSIS, "NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING",
                    "42KDE",
-                   "Window function is not supported in %s() OVER on streaming "
-                   "DataFrames/Datasets. Structured Streaming only supports time-window "
-                   "aggregation using the WINDOW function.",
-                   u->parts[0]));
+                   "Window function is not supported in %.100s (as column `%.100s`) on "
+                   "streaming DataFrames/Datasets. Structured Streaming only supports "
+                   "time-window aggregation using the WINDOW function. (window "
+                   "specification: %.200s)",
+                   u->parts[0], u->parts[0], u->over));
 }
 
 /* (expr).name */
@@ -88,6 +91,47 @@ static sl_code resolve_get_field(sl_scope *s, const sl_uexpr *u, uint32_t depth,
     return sl_plan__at(
         err, u->pos,
         sl_expr_field(s->a->arena, e, u->args[1]->literal.text, u->pos, ret, err));
+}
+
+/* struct(a AS x, b): named_struct('x', a, 'b', b), called as it is written. */
+static sl_code resolve_struct(sl_scope *s, const sl_uexpr *u, uint32_t depth,
+                              const sl_expr **ret, sl_error *err)
+{
+    sl_arena *arena = s->a->arena;
+    sl_expr_list args = { 0 };
+    const char *text = "";
+    for (uint32_t i = 0; i < u->arg_count; i++) {
+        const sl_uexpr *a = u->args[i];
+        const sl_expr *e;
+        bool named = a->kind == SL_U_ALIAS;
+        SL_TRY(sl_plan__resolve(s, named ? a->args[0] : a, depth, &e, err));
+        const char *name = named ? a->parts[0]
+                           : a->kind == SL_U_NAME
+                               ? a->parts[a->part_count - 1]
+                               : sl_arena_printf(arena, "col%u", i + 1);
+        sl_value v = { .type = sl_type_of(SL_TYPE_STRING),
+                       .text = name,
+                       .length = (uint32_t)strlen(name) };
+        sl_plan__push(arena, &args, sl_expr_literal(arena, &v, NULL, a->pos));
+        sl_plan__push(arena, &args, e);
+        text = sl_arena_printf(arena, "%s%s%s%s%s", text, i != 0 ? ", " : "", e->pretty,
+                               named ? " AS " : "", named ? name : "");
+    }
+    SL_TRY(sl_plan__at(
+        err, u->pos,
+        sl_expr_call(arena, "named_struct", args.items, args.count, u->pos, ret, err)));
+    sl_expr *called = sl_arena_memdup(arena, *ret, sizeof **ret);
+    called->pretty = sl_arena_printf(arena, "struct(%s)", text);
+    *ret = called;
+    return SL_OK;
+}
+
+static bool has_named_argument(const sl_uexpr *u)
+{
+    for (uint32_t i = 0; i < u->arg_count; i++)
+        if (u->args[i]->kind == SL_U_ALIAS)
+            return true;
+    return false;
 }
 
 /* The calls of this node were collected before: there is one window, this one. */
@@ -106,7 +150,7 @@ static sl_code resolve_call(sl_scope *s, const sl_uexpr *u, uint32_t depth,
                             const sl_expr **ret, sl_error *err)
 {
     const char *name = u->parts[0];
-    if (u->over)
+    if (u->over != NULL)
         return refuse_over(s, u, err);
     if (sl_aggregate_exists(name) || u->star)
         return sl_plan__aggregate_call(s, u, depth, ret, err);
@@ -124,9 +168,18 @@ static sl_code resolve_call(sl_scope *s, const sl_uexpr *u, uint32_t depth,
         return sl_plan__window_time(s, u, depth, ret, err);
     if (sl_text_equal_nocase(name, "session_window"))
         return refuse(u->pos, err, "session_window is not supported yet");
+    if (sl_text_equal_nocase(name, "monotonically_increasing_id") && /* spark:U11 */
+        s->input->node->streaming)
+        return sl_plan__at(
+            err, u->pos,
+            sl_fail_as(err, SL_EANALYSIS, "_LEGACY_ERROR_TEMP_3102", "42KDE",
+                       "Expression(s): monotonically_increasing_id() is not supported "
+                       "with streaming DataFrames/Datasets"));
     if (sl_text_equal_nocase(name, "get_field") && u->arg_count == 2 &&
         u->args[1]->kind == SL_U_LITERAL && u->args[1]->literal.text != NULL)
         return resolve_get_field(s, u, depth, ret, err);
+    if (has_named_argument(u)) /* the parser takes names in struct() only */
+        return resolve_struct(s, u, depth, ret, err);
     sl_expr_list args = { 0 };
     SL_TRY(resolve_args(s, u, depth, &args, err));
     return sl_plan__at(
@@ -142,7 +195,16 @@ static sl_code resolve_cast(sl_scope *s, const sl_uexpr *u, uint32_t depth,
     bool soft = u->part_count != 0 && sl_text_equal_nocase(u->parts[0], "try_cast");
     sl_code code = soft ? sl_expr_try_cast(s->a->arena, e, u->type, u->pos, ret, err)
                         : sl_expr_cast(s->a->arena, e, u->type, false, ret, err);
-    return sl_plan__at(err, u->pos, code);
+    SL_TRY(sl_plan__at(err, u->pos, code));
+    if (u->part_count != 0 && strcmp(u->parts[0], "literal") == 0) {
+        sl_expr *named = sl_arena_memdup(s->a->arena, *ret, sizeof **ret);
+        named->pretty = sl_arena_printf(
+            s->a->arena, "%s '%s'",
+            u->type->id == SL_TYPE_TIMESTAMP_NTZ ? "TIMESTAMP_NTZ" : "TIMESTAMP",
+            u->args[0]->literal.text);
+        *ret = named;
+    }
+    return SL_OK;
 }
 
 sl_code sl_plan__resolve(sl_scope *s, const sl_uexpr *u, uint32_t depth,

@@ -31,6 +31,7 @@ typedef struct sl_analyzer {
     sl_arena *arena;
     const sl_catalog *catalog;
     bool case_sensitive;
+    sl_output_mode mode; /* of the query, for messages */
     uint32_t scan_count; /* bounds plans that grow by references to WITH queries */
     uint32_t watermark_count;
     sl_watermark_plan *watermarks; /* SL_SOURCES_MAX of them */
@@ -57,12 +58,18 @@ typedef struct sl_output {
     const sl_expr *expr;    /* over the scope; NULL until resolved */
 } sl_output;
 
-/* window_time(w) stays an event time (spark:W13): the expression and its window's mark. */
+/* window_time(w) stays an event time (spark:W13): the expression and its window's mark.
+ */
 typedef struct sl_time_mark {
     const sl_expr *expr;
     sl_field field;
     const struct sl_time_mark *next;
 } sl_time_mark;
+
+typedef struct sl_expr_list {
+    const sl_expr **items;
+    uint32_t count, capacity;
+} sl_expr_list;
 
 typedef struct sl_scope {
     sl_analyzer *a;
@@ -75,6 +82,7 @@ typedef struct sl_scope {
 
     bool allow_aggregates;
     bool inside_aggregate;
+    sl_expr_list distinct_args; /* of count(DISTINCT a, b): one list a node */
     uint32_t agg_count, agg_capacity;
     sl_agg *aggs;
     sl_field *agg_fields;
@@ -107,10 +115,6 @@ sl_code sl_plan__resolve_name(sl_scope *s, const sl_uexpr *u, const sl_expr **re
 /* Does the name mean a column of the input (or its window)? */
 bool sl_plan__name_is_known(const sl_scope *s, const sl_uexpr *u);
 /* The columns a star stands for, appended to *list as expressions over the input. */
-typedef struct sl_expr_list {
-    const sl_expr **items;
-    uint32_t count, capacity;
-} sl_expr_list;
 void sl_plan__push(sl_arena *arena, sl_expr_list *list, const sl_expr *e);
 sl_code sl_plan__expand_star(sl_scope *s, const sl_uexpr *star, sl_expr_list *list,
                              sl_error *err);
@@ -142,6 +146,16 @@ sl_code sl_plan__window_time(sl_scope *s, const sl_uexpr *u, uint32_t depth,
 /* The input, with the scope's window column appended if there is one. */
 const sl_logical *sl_plan__with_window(const sl_scope *s);
 
+/* ---- analyze_distinct.c ---- */
+bool sl_plan__has_distinct(const sl_scope *s);
+/* Remember the arguments of an aggregate with DISTINCT; another list is refused. */
+sl_code sl_plan__distinct_arguments(sl_scope *s, const sl_expr_list *args,
+                                    const sl_agg *agg, sl_error *err);
+/* The node for the scope's aggregates: keys, then aggregates, as AGGREGATE puts out. */
+sl_code sl_plan__distinct_node(sl_scope *s, sl_sql_pos pos, const sl_group_key *keys,
+                               const sl_field *key_fields, const sl_logical **ret,
+                               sl_error *err);
+
 /* ---- analyze_aggregate.c ---- */
 sl_code sl_plan__aggregate_call(sl_scope *s, const sl_uexpr *u, uint32_t depth,
                                 const sl_expr **ret, sl_error *err);
@@ -166,7 +180,8 @@ sl_code sl_plan__select(sl_analyzer *a, const sl_relation *r, const sl_relation 
 sl_code sl_plan__sort(sl_analyzer *a, const sl_relation *sort, const sl_named *input,
                       sl_named *ret, sl_error *err);
 
-/* ---- analyze_relations.c, analyze_values.c, analyze_union.c, analyze_watermark.c ---- */
+/* ---- analyze_relations.c, analyze_values.c, analyze_union.c, analyze_watermark.c ----
+ */
 sl_code sl_plan__relation(sl_analyzer *a, const sl_relation *r, sl_place place,
                           sl_named *ret, sl_error *err);
 sl_code sl_plan__values(sl_analyzer *a, const sl_relation *r, sl_named *ret,
@@ -184,6 +199,9 @@ sl_code sl_plan__check_streaming(const sl_plan_request *request, const sl_logica
                                  sl_error *err);
 sl_code sl_plan__check_output_mode(const sl_plan_request *request, const sl_logical *plan,
                                    sl_error *err);
+/* analyze_refused.c: joins, EXCEPT, INTERSECT, TABLESAMPLE. Always fails. */
+sl_code sl_plan__refuse_relation(sl_analyzer *a, const sl_relation *r, sl_place place,
+                                 sl_error *err);
 const char *sl_output_mode_text(sl_output_mode mode); /* "append" */
 
 /* ---- physical_stages.c ---- */

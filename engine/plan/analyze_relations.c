@@ -359,9 +359,10 @@ sl_code sl_plan__relation(sl_analyzer *a, const sl_relation *r, sl_place place,
     case SL_REL_UNION:
         return resolve_union(a, r, place, ret, err);
     case SL_REL_JOIN:
-        return sl_plan__at(err, r->pos,
-                           sl_fail_as(err, SL_EUNSUPPORTED, "UNSUPPORTED_FEATURE",
-                                      "0A000", "JOIN is not supported yet"));
+    case SL_REL_EXCEPT:
+    case SL_REL_INTERSECT:
+    case SL_REL_SAMPLE:
+        return sl_plan__refuse_relation(a, r, place, err);
     default:
         return resolve_unary(a, r, place, ret, err);
     }

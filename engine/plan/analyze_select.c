@@ -55,14 +55,20 @@ static sl_code list_outputs(sl_scope *s, const sl_relation *r, select_list *list
     return SL_OK;
 }
 
-/* a.b is called b; an expression by its text. */
+/* The cast of a column, or the column itself where the cast changes nothing. */
+static bool is_cast_column(const sl_expr *e)
+{
+    return e->kind == SL_EXPR_COLUMN ||
+           (e->kind == SL_EXPR_CALL && e->args[0]->kind == SL_EXPR_COLUMN);
+}
+
+/* a.b is called b, CAST(a AS INT) a, an expression by its text. */
 static const char *output_name(const sl_uexpr *u, const sl_expr *e)
 {
     if (u->kind == SL_U_NAME)
         return u->parts[u->part_count - 1];
-    if (u->kind == SL_U_CALL && strcmp(u->parts[0], "get_field") == 0 &&
-        u->arg_count == 2 && u->args[1]->literal.text != NULL)
-        return u->args[1]->literal.text;
+    if (u->kind == SL_U_CAST && u->args[0]->kind == SL_U_NAME && is_cast_column(e))
+        return u->args[0]->parts[u->args[0]->part_count - 1];
     return e->pretty;
 }
 

@@ -9,7 +9,7 @@
 
 static bool is_window_call(const sl_uexpr *u)
 {
-    return u->kind == SL_U_CALL && !u->over && u->part_count == 1 &&
+    return u->kind == SL_U_CALL && u->over == NULL && u->part_count == 1 &&
            sl_text_equal_nocase(u->parts[0], "window");
 }
 

@@ -102,9 +102,13 @@ const sl_expr *sl_expr__rebuild(sl_arena *arena, const sl_expr *e,
                                 const sl_expr *const *args);
 bool sl_logical__is_identity(const sl_logical *project);
 bool sl_logical__has_aggregate(const sl_logical *node); /* itself or below */
+/* The tree for EXPLAIN EXTENDED, one node a line. */
+void sl_logical__print(const sl_logical *node, sl_bytes *out);
 
 /* ---- optimize_*.c: each gives a plan of the same schema ---- */
 const sl_logical *sl_optimize__constants(sl_arena *arena, const sl_logical *plan);
+const sl_logical *sl_optimize__pushdown(sl_arena *arena, const sl_logical *plan);
+const sl_logical *sl_optimize__projections(sl_arena *arena, const sl_logical *plan);
 const sl_logical *sl_optimize__pruning(sl_arena *arena, const sl_logical *plan);
 
 #endif /* SL_ENGINE_PLAN_LOGICAL_H */

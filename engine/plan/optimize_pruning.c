@@ -71,19 +71,33 @@ static struct pruned prune_scan(sl_arena *arena, const sl_logical *n,
 static struct pruned prune_project(sl_arena *arena, const sl_logical *n,
                                    const uint64_t *needed)
 {
-    uint32_t count = n->u.project.count;
+    uint32_t count = n->u.project.count, kept = 0;
     uint64_t *below = bits_for(arena, n->inputs[0]->schema->field_count);
-    (void)needed; /* a projection is cheap; its shape is what is seen above */
     for (uint32_t i = 0; i < count; i++)
-        sl_expr_mark_columns(n->u.project.exprs[i], below);
+        if (sl_bitmap_get(needed, i))
+            sl_expr_mark_columns(n->u.project.exprs[i], below);
     struct pruned in = prune(arena, n->inputs[0], below);
     const sl_expr **exprs = SL_ARENA_ARRAY(arena, const sl_expr *, count + 1);
-    for (uint32_t i = 0; i < count; i++)
-        exprs[i] = sl_expr_remap(arena, n->u.project.exprs[i], in.map);
+    sl_field *fields = SL_ARENA_ARRAY(arena, sl_field, count + 1);
+    int64_t *window_us = SL_ARENA_ARRAY(arena, int64_t, count + 1);
+    uint32_t *map = identity(arena, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!sl_bitmap_get(needed, i))
+            continue;
+        map[i] = kept;
+        exprs[kept] = sl_expr_remap(arena, n->u.project.exprs[i], in.map);
+        window_us[kept] = n->window_us != NULL ? n->window_us[i] : 0;
+        fields[kept++] = n->schema->fields[i];
+    }
     const sl_logical *inputs[] = { in.node };
     sl_logical *copy = sl_logical__over(arena, n, inputs);
+    sl_schema *schema = SL_ARENA_NEW(arena, sl_schema);
+    *schema = (sl_schema){ kept, fields };
+    copy->schema = schema;
+    copy->window_us = window_us;
     copy->u.project.exprs = exprs;
-    return (struct pruned){ copy, identity(arena, count) };
+    copy->u.project.count = kept;
+    return (struct pruned){ copy, map };
 }
 
 static struct pruned prune_window(sl_arena *arena, const sl_logical *n,
@@ -161,18 +175,40 @@ static struct pruned prune_sort(sl_arena *arena, const sl_logical *n,
     return (struct pruned){ copy, in.map };
 }
 
-/* Inputs of a UNION keep all their columns, so that they stay alike. */
-static struct pruned prune_union(sl_arena *arena, const sl_logical *n)
+/* Inputs of a UNION keep the same columns, so that they stay alike. */
+static struct pruned prune_union(sl_arena *arena, const sl_logical *n,
+                                 const uint64_t *needed)
 {
+    uint32_t width = n->schema->field_count, kept = 0;
+    uint32_t *map = identity(arena, width);
+    uint32_t *columns = SL_ARENA_ARRAY(arena, uint32_t, width + 1);
+    sl_field *fields = SL_ARENA_ARRAY(arena, sl_field, width + 1);
+    int64_t *window_us = SL_ARENA_ARRAY(arena, int64_t, width + 1);
     const sl_logical **inputs = SL_ARENA_ARRAY(arena, const sl_logical *, n->input_count);
-    for (uint32_t i = 0; i < n->input_count; i++) {
-        uint32_t width = n->inputs[i]->schema->field_count;
-        uint64_t *all = bits_for(arena, width);
-        sl_bitmap_fill(all, width);
-        inputs[i] = prune(arena, n->inputs[i], all).node;
+    for (uint32_t c = 0; c < width; c++) {
+        if (!sl_bitmap_get(needed, c))
+            continue;
+        map[c] = kept;
+        window_us[kept] = n->window_us != NULL ? n->window_us[c] : 0;
+        fields[kept++] = n->schema->fields[c];
     }
-    return (struct pruned){ sl_logical__over(arena, n, inputs),
-                            identity(arena, n->schema->field_count) };
+    for (uint32_t i = 0; i < n->input_count; i++) {
+        struct pruned in = prune(arena, n->inputs[i], needed);
+        bool same = in.node->schema->field_count == kept;
+        for (uint32_t c = 0; c < width; c++) {
+            if (!sl_bitmap_get(needed, c))
+                continue;
+            columns[map[c]] = in.map[c];
+            same = same && in.map[c] == map[c];
+        }
+        inputs[i] = same ? in.node : sl_logical__pick(arena, in.node, columns, kept);
+    }
+    sl_schema *schema = SL_ARENA_NEW(arena, sl_schema);
+    *schema = (sl_schema){ kept, fields };
+    sl_logical *copy = sl_logical__over(arena, n, inputs);
+    copy->schema = schema;
+    copy->window_us = window_us;
+    return (struct pruned){ copy, map };
 }
 
 static struct pruned prune(sl_arena *arena, const sl_logical *n, const uint64_t *needed)
@@ -192,7 +228,7 @@ static struct pruned prune(sl_arena *arena, const sl_logical *n, const uint64_t 
     case SL_LOGICAL_SORT:
         return prune_sort(arena, n, needed);
     case SL_LOGICAL_UNION:
-        return prune_union(arena, n);
+        return prune_union(arena, n, needed);
     case SL_LOGICAL_FILTER:
         sl_expr_mark_columns(n->u.filter.predicate, below);
         in = prune(arena, n->inputs[0], below);
@@ -206,10 +242,13 @@ static struct pruned prune(sl_arena *arena, const sl_logical *n, const uint64_t 
         copy = sl_logical__over(arena, copy, &in.node);
         copy->u.watermark.column = in.map[n->u.watermark.column];
         {
-            /* The watermark's mark is on this node's own fields. */
+            /* The watermark's mark is on this node's own fields; a filter below keeps
+             * columns that are not needed here. */
             uint32_t width = in.node->schema->field_count;
             sl_field *fields = SL_ARENA_ARRAY(arena, sl_field, width + 1);
             sl_schema *schema = SL_ARENA_NEW(arena, sl_schema);
+            for (uint32_t i = 0; i < width; i++)
+                fields[i] = in.node->schema->fields[i];
             for (uint32_t i = 0; i < n->schema->field_count; i++)
                 if (sl_bitmap_get(below, i))
                     fields[in.map[i]] = n->schema->fields[i];

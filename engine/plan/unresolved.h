@@ -32,7 +32,8 @@ typedef struct sl_uexpr {
     const sl_type *type;      /* CAST */
     bool distinct;            /* CALL: count(DISTINCT x) */
     bool star;                /* CALL: count(*) */
-    bool over; /* CALL ... OVER (...): refused later, with Spark's message */
+    const char
+        *over; /* CALL ... OVER (...): its text; refused later, with Spark's message */
     const struct sl_uexpr *filter; /* CALL: FILTER (WHERE ...), NULL */
     uint32_t arg_count;
     const struct sl_uexpr *const *args;
@@ -52,8 +53,22 @@ typedef enum sl_relation_kind {
     SL_REL_ALIAS,          /* (query) AS a(c1, c2) or table alias */
     SL_REL_WITH_WATERMARK, /* WATERMARK col DELAY OF interval */
     SL_REL_WITH,           /* CTEs: ctes, then inputs[0] */
-    SL_REL_JOIN,           /* parsed so that it can be refused clearly */
+    /* Parsed so that they can be refused clearly, on a stream with Spark's message: */
+    SL_REL_JOIN,
+    SL_REL_EXCEPT,
+    SL_REL_INTERSECT,
+    SL_REL_SAMPLE, /* TABLESAMPLE (...) */
 } sl_relation_kind;
+
+typedef enum sl_join_type {
+    SL_JOIN_INNER,
+    SL_JOIN_CROSS,
+    SL_JOIN_LEFT_OUTER,
+    SL_JOIN_RIGHT_OUTER,
+    SL_JOIN_FULL_OUTER,
+    SL_JOIN_LEFT_SEMI,
+    SL_JOIN_LEFT_ANTI,
+} sl_join_type;
 
 typedef struct sl_usort {
     const sl_uexpr *expr;
@@ -76,6 +91,7 @@ typedef struct sl_relation {
      * x columns) */
     uint32_t expr_count;
     const sl_uexpr *const *exprs;
+    bool group_all; /* GROUP BY ALL: every item of the list without an aggregate */
     uint32_t group_count;
     const sl_uexpr *const *groups;
     const sl_uexpr *condition; /* FILTER; AGGREGATE: HAVING; JOIN: ON */
@@ -85,6 +101,7 @@ typedef struct sl_relation {
     const sl_uexpr *limit, *offset;
     const sl_uexpr *delay; /* WITH_WATERMARK: an interval expression */
     bool union_all;
+    sl_join_type join;
     uint32_t cte_count; /* WITH */
     const char *const *cte_names;
     const struct sl_relation *const *cte_queries;
@@ -101,6 +118,7 @@ typedef enum sl_statement_kind {
     SL_ST_SHOW_STREAMING_QUERIES,
     SL_ST_DESCRIBE_STREAMING_QUERY,
     SL_ST_SHOW_TABLES,
+    SL_ST_SHOW_VIEWS,
     SL_ST_SHOW_COLUMNS,
     SL_ST_SHOW_FUNCTIONS,
     SL_ST_DESCRIBE, /* tree: DESCRIBE TREE t */
@@ -121,6 +139,7 @@ typedef enum sl_trigger_kind {
 
 typedef enum sl_explain_kind {
     SL_EXPLAIN_SIMPLE,
+    SL_EXPLAIN_EXTENDED, /* the plans before it too */
     SL_EXPLAIN_FORMATTED,
     SL_EXPLAIN_STATE,
     SL_EXPLAIN_JSON
@@ -152,5 +171,9 @@ typedef struct sl_statement {
     sl_explain_kind explain;
     const struct sl_statement *inner;
 } sl_statement;
+
+/* The tree as EXPLAIN EXTENDED shows it, one node a line; names not resolved yet begin
+ * with a quote mark, as Spark's. */
+void sl_relation_print(const sl_relation *r, sl_bytes *out);
 
 #endif /* SL_ENGINE_PLAN_UNRESOLVED_H */

@@ -167,7 +167,8 @@ static void append_escape(sl_lexer *l, sl_bytes *out)
 }
 
 /* Doubling the quote inside stands for the quote; `` in backquotes. */
-static sl_code lex_quoted(sl_lexer *l, unsigned char quote, sl_token *t, sl_error *err)
+static sl_code lex_quoted(sl_lexer *l, unsigned char quote, bool raw, sl_token *t,
+                          sl_error *err)
 {
     sl_bytes out = { 0 };
     advance(l, 1);
@@ -179,13 +180,13 @@ static sl_code lex_quoted(sl_lexer *l, unsigned char quote, sl_token *t, sl_erro
                                         : "this string is not closed by its quote");
         }
         unsigned char c = byte_at(l, 0);
-        if (c == quote && byte_at(l, 1) == quote) {
+        if (c == quote && byte_at(l, 1) == quote && !raw) {
             sl_bytes_u8(&out, quote);
             advance(l, 2);
         } else if (c == quote) {
             advance(l, 1);
             break;
-        } else if (c == '\\' && quote != '`' && l->at + 1 < l->length) {
+        } else if (c == '\\' && quote != '`' && !raw && l->at + 1 < l->length) {
             advance(l, 1);
             append_escape(l, &out);
         } else {
@@ -282,6 +283,11 @@ sl_code sl_lexer__next(sl_lexer *l, sl_token *ret, sl_error *err)
     unsigned char c = byte_at(l, 0);
     if (l->at >= l->length) {
         t.end = l->at;
+    } else if ((c == 'r' || c == 'R') &&
+               (byte_at(l, 1) == '\'' || byte_at(l, 1) == '"')) {
+        t.kind = SL_TOK_STRING; /* r'..': backslashes stand for themselves */
+        advance(l, 1);
+        SL_TRY(lex_quoted(l, byte_at(l, 0), true, &t, err));
     } else if (is_word_start(c)) {
         size_t n = 1;
         while (l->at + n < l->length && is_word(byte_at(l, n)))
@@ -294,7 +300,7 @@ sl_code sl_lexer__next(sl_lexer *l, sl_token *ret, sl_error *err)
         SL_TRY(lex_number(l, &t, err));
     } else if (c == '\'' || c == '"' || c == '`') {
         t.kind = c == '`' ? SL_TOK_QUOTED : SL_TOK_STRING;
-        SL_TRY(lex_quoted(l, c, &t, err));
+        SL_TRY(lex_quoted(l, c, false, &t, err));
     } else {
         size_t n = symbol_length(l);
         if (n == 0)

@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "engine/columnar/value_text.h"
 #include "engine/sql/parser_private.h"
 
 static sl_code parse_not(sl_parser *p, const sl_uexpr **ret, sl_error *err);
@@ -187,7 +188,8 @@ static sl_code parse_suffix(sl_parser *p, const sl_uexpr **e, bool *ret_found,
         return parse_is(p, *e, e, err);
     if (sl_parser__is_word(p, "NOT") &&
         (sl_parser__ahead_is_word(p, "IN") || sl_parser__ahead_is_word(p, "BETWEEN") ||
-         sl_parser__ahead_is_word(p, "LIKE") || sl_parser__ahead_is_word(p, "RLIKE"))) {
+         sl_parser__ahead_is_word(p, "LIKE") || sl_parser__ahead_is_word(p, "RLIKE") ||
+         sl_parser__ahead_is_word(p, "REGEXP"))) {
         SL_TRY(sl_parser__advance(p, err));
         negated = true;
     }
@@ -197,7 +199,8 @@ static sl_code parse_suffix(sl_parser *p, const sl_uexpr **e, bool *ret_found,
     } else if (sl_parser__is_word(p, "BETWEEN")) {
         SL_TRY(sl_parser__advance(p, err));
         SL_TRY(parse_between(p, *e, e, err));
-    } else if (sl_parser__is_word(p, "LIKE") || sl_parser__is_word(p, "RLIKE")) {
+    } else if (sl_parser__is_word(p, "LIKE") || sl_parser__is_word(p, "RLIKE") ||
+               sl_parser__is_word(p, "REGEXP")) {
         const char *name = sl_parser__is_word(p, "LIKE") ? "like" : "rlike";
         SL_TRY(sl_parser__advance(p, err));
         SL_TRY(parse_like(p, *e, name, e, err));
@@ -446,9 +449,11 @@ static sl_code parse_case(sl_parser *p, sl_sql_pos pos, const sl_uexpr **ret,
     return SL_OK;
 }
 
-static sl_code skip_over(sl_parser *p, sl_error *err)
+/* OVER's window specification is kept as text: window functions are refused. */
+static sl_code parse_over(sl_parser *p, const char **ret, sl_error *err)
 {
     uint32_t depth = 0;
+    size_t begin = p->token.begin;
     if (!sl_parser__is_symbol(p, "("))
         return sl_parser__fail(p, err, "'(' after OVER");
     do {
@@ -458,6 +463,29 @@ static sl_code skip_over(sl_parser *p, sl_error *err)
         depth -= sl_parser__is_symbol(p, ")") ? 1 : 0;
         SL_TRY(sl_parser__advance(p, err));
     } while (depth > 0);
+    *ret = sl_arena_strndup(p->arena, p->lexer.text + begin, p->last_end - begin);
+    return SL_OK;
+}
+
+/* Arguments of a call; those of struct() may be named: struct(a AS x). */
+static sl_code parse_arguments(sl_parser *p, sl_uexpr *call, sl_error *err)
+{
+    bool may_name = sl_text_equal_nocase(call->parts[0], "struct");
+    sl_plist list = { 0 };
+    bool more = true;
+    while (more) {
+        const sl_uexpr *e;
+        bool as = false;
+        SL_TRY(sl_parser__expr(p, &e, err));
+        if (may_name)
+            SL_TRY(sl_parser__accept_word(p, "AS", &as, err));
+        if (as)
+            SL_TRY(sl_parser__alias(p, e, &e, err));
+        sl_plist__add(&list, p->arena, e);
+        SL_TRY(sl_parser__accept_symbol(p, ",", &more, err));
+    }
+    call->args = (const sl_uexpr *const *)list.items;
+    call->arg_count = list.count;
     return SL_OK;
 }
 
@@ -477,7 +505,7 @@ static sl_code parse_call(sl_parser *p, const char *name, sl_sql_pos pos,
     if (!e->star && !sl_parser__is_symbol(p, ")")) {
         if (sl_parser__is_word(p, "ALL") && p->ahead.kind != SL_TOK_SYMBOL)
             SL_TRY(sl_parser__advance(p, err));
-        SL_TRY(sl_parser__expr_list(p, &e->args, &e->arg_count, err));
+        SL_TRY(parse_arguments(p, e, err));
     }
     SL_TRY(sl_parser__expect_symbol(p, ")", err));
     if (sl_parser__is_word(p, "FILTER") && p->ahead.kind == SL_TOK_SYMBOL) {
@@ -488,10 +516,8 @@ static sl_code parse_call(sl_parser *p, const char *name, sl_sql_pos pos,
         SL_TRY(sl_parser__expect_symbol(p, ")", err));
     }
     SL_TRY(sl_parser__accept_word(p, "OVER", &hit, err));
-    if (hit) {
-        e->over = true;
-        SL_TRY(skip_over(p, err));
-    }
+    if (hit)
+        SL_TRY(parse_over(p, &e->over, err));
     e->end = p->last_end_pos;
     *ret = e;
     return SL_OK;
@@ -508,18 +534,48 @@ static const sl_uexpr *typed_literal(sl_parser *p, sl_type_id id, const char *te
     return e;
 }
 
-/* DATE '..' and TIMESTAMP '..' are casts of a constant; a bad one fails when it is
- * folded. */
+static sl_code fail_typed_literal(const sl_parser *p, const sl_type *type, sl_error *err)
+{
+    sl_code code =
+        sl_fail_as(err, SL_EPARSE, "INVALID_TYPED_LITERAL", "42604",
+                   "The value of the typed literal \"%s\" is invalid: '%.100s'.",
+                   type->id == SL_TYPE_DATE            ? "DATE"
+                   : type->id == SL_TYPE_TIMESTAMP_NTZ ? "TIMESTAMP_NTZ"
+                                                       : "TIMESTAMP",
+                   p->token.text);
+    if (err != NULL) {
+        err->line = p->token.pos.line;
+        err->column = p->token.pos.column;
+    }
+    return code;
+}
+
+/* DATE '..' is a constant. TIMESTAMP '..' is one in the session's time zone, which is not
+ * known here: a cast called `literal`, of text that is a timestamp in some zone. */
 static sl_code parse_typed_string(sl_parser *p, const sl_uexpr **ret, sl_error *err)
 {
     sl_sql_pos pos = p->token.pos;
     const sl_type *type;
+    int32_t days;
+    int64_t us;
     SL_TRY(sl_parser__type(p, &type, err));
+    bool valid =
+        type->id == SL_TYPE_DATE
+            ? sl_date_parse(p->token.text, p->token.length, &days)
+            : sl_timestamp_parse(p->token.text, p->token.length, sl_time_zone_utc(), &us);
+    if (!valid)
+        return fail_typed_literal(p, type, err);
+    if (type->id == SL_TYPE_DATE) {
+        sl_uexpr *date = sl_uexpr__new(p, SL_U_LITERAL, pos);
+        date->literal = (sl_value){ .type = type, .i64 = days };
+        *ret = date;
+        return sl_parser__advance(p, err);
+    }
     sl_uexpr *e = sl_uexpr__new(p, SL_U_CAST, pos);
     const sl_uexpr *arg =
         typed_literal(p, SL_TYPE_STRING, p->token.text, p->token.length, p->token.pos);
     SL_TRY(sl_parser__advance(p, err));
-    static const char *const parts[] = { "cast" };
+    static const char *const parts[] = { "literal" };
     e->parts = parts;
     e->part_count = 1;
     e->type = type;
@@ -631,6 +687,25 @@ static sl_code parse_word_primary(sl_parser *p, const sl_uexpr **ret, sl_error *
     return parse_name(p, ret, err);
 }
 
+/* 'a' 'b' is 'ab'. */
+static sl_code parse_string(sl_parser *p, const sl_uexpr **ret, sl_error *err)
+{
+    sl_sql_pos pos = p->token.pos;
+    const char *text = p->token.text;
+    uint32_t length = p->token.length;
+    SL_TRY(sl_parser__advance(p, err));
+    while (p->token.kind == SL_TOK_STRING) {
+        char *both = SL_ARENA_ARRAY(p->arena, char, length + p->token.length + 1);
+        memcpy(both, text, length);
+        memcpy(both + length, p->token.text, p->token.length);
+        text = both;
+        length += p->token.length;
+        SL_TRY(sl_parser__advance(p, err));
+    }
+    *ret = typed_literal(p, SL_TYPE_STRING, text, length, pos);
+    return SL_OK;
+}
+
 static sl_code parse_primary(sl_parser *p, const sl_uexpr **ret, sl_error *err)
 {
     sl_sql_pos pos = p->token.pos;
@@ -639,8 +714,7 @@ static sl_code parse_primary(sl_parser *p, const sl_uexpr **ret, sl_error *err)
     case SL_TOK_DECIMAL:
         return parse_number(p, false, pos, ret, err);
     case SL_TOK_STRING:
-        *ret = typed_literal(p, SL_TYPE_STRING, p->token.text, p->token.length, pos);
-        return sl_parser__advance(p, err);
+        return parse_string(p, ret, err);
     case SL_TOK_QUOTED:
         return parse_name(p, ret, err);
     case SL_TOK_WORD:

@@ -35,6 +35,25 @@ static sl_code refuse_at(sl_sql_pos pos, sl_error *err, const char *text)
     return code;
 }
 
+/* [(c1, c2)] */
+static sl_code parse_column_aliases(sl_parser *p, sl_relation *alias, sl_error *err)
+{
+    sl_plist names = { 0 };
+    bool more;
+    SL_TRY(sl_parser__accept_symbol(p, "(", &more, err));
+    if (!more)
+        return SL_OK;
+    while (more) {
+        const char *name;
+        SL_TRY(sl_parser__name(p, "a column alias", &name, err));
+        sl_plist__add(&names, p->arena, name);
+        SL_TRY(sl_parser__accept_symbol(p, ",", &more, err));
+    }
+    alias->column_aliases = (const char *const *)names.items;
+    alias->column_alias_count = names.count;
+    return sl_parser__expect_symbol(p, ")", err);
+}
+
 /* [AS] name [(c1, c2)] */
 static sl_code parse_alias(sl_parser *p, const sl_relation **r, sl_error *err)
 {
@@ -49,22 +68,8 @@ static sl_code parse_alias(sl_parser *p, const sl_relation **r, sl_error *err)
     SL_TRY(sl_parser__name(p, "an alias", &parts[0], err));
     alias->parts = parts;
     alias->part_count = 1;
-    if (sl_parser__is_symbol(p, "(")) {
-        sl_plist names = { 0 };
-        bool more = true;
-        SL_TRY(sl_parser__advance(p, err));
-        while (more) {
-            const char *name;
-            SL_TRY(sl_parser__name(p, "a column alias", &name, err));
-            sl_plist__add(&names, p->arena, name);
-            SL_TRY(sl_parser__accept_symbol(p, ",", &more, err));
-        }
-        SL_TRY(sl_parser__expect_symbol(p, ")", err));
-        alias->column_aliases = (const char *const *)names.items;
-        alias->column_alias_count = names.count;
-    }
     *r = alias;
-    return SL_OK;
+    return parse_column_aliases(p, alias, err);
 }
 
 /* WATERMARK col DELAY OF INTERVAL .. ; the alias follows it. */
@@ -85,6 +90,26 @@ static sl_code parse_watermark(sl_parser *p, const sl_relation **r, sl_error *er
     SL_TRY(sl_parser__interval(p, at, &w->delay, err));
     w->end = p->last_end_pos;
     *r = w;
+    return SL_OK;
+}
+
+/* TABLESAMPLE (...) [REPEATABLE (...)]: how much is not read, samples are refused. */
+static sl_code parse_sample(sl_parser *p, const sl_relation **r, sl_error *err)
+{
+    sl_sql_pos pos = p->token.pos;
+    if (!sl_parser__is_word(p, "TABLESAMPLE"))
+        return SL_OK;
+    do {
+        SL_TRY(sl_parser__advance(p, err));
+        SL_TRY(sl_parser__expect_symbol(p, "(", err));
+        while (!sl_parser__is_symbol(p, ")")) {
+            if (p->token.kind == SL_TOK_END)
+                return sl_parser__fail(p, err, "')'");
+            SL_TRY(sl_parser__advance(p, err));
+        }
+        SL_TRY(sl_parser__advance(p, err));
+    } while (sl_parser__is_word(p, "REPEATABLE"));
+    *r = relation_over(p, SL_REL_SAMPLE, pos, *r);
     return SL_OK;
 }
 
@@ -168,30 +193,100 @@ static sl_code parse_from_item(sl_parser *p, const sl_relation **ret, sl_error *
         }
         r = read;
     }
+    SL_TRY(parse_sample(p, &r, err));
     SL_TRY(parse_watermark(p, &r, err));
     SL_TRY(parse_alias(p, &r, err));
     *ret = r;
     return SL_OK;
 }
 
-static bool at_join(const sl_parser *p)
+/* , | [INNER] JOIN | CROSS JOIN | LEFT [OUTER] | [LEFT] SEMI | [LEFT] ANTI | RIGHT
+ * [OUTER] | FULL [OUTER] JOIN */
+static sl_code parse_join_type(sl_parser *p, bool *ret_found, sl_join_type *ret,
+                               sl_error *err)
 {
-    static const char *const words[] = { "JOIN",  "INNER", "LEFT", "RIGHT",  "FULL",
-                                         "CROSS", "SEMI",  "ANTI", "NATURAL" };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (sl_parser__is_word(p, words[i]))
-            return true;
-    return sl_parser__is_symbol(p, ",");
+    static const struct {
+        const char *word;
+        sl_join_type type;
+    } types[] = { { "INNER", SL_JOIN_INNER },     { "CROSS", SL_JOIN_CROSS },
+                  { "LEFT", SL_JOIN_LEFT_OUTER }, { "RIGHT", SL_JOIN_RIGHT_OUTER },
+                  { "FULL", SL_JOIN_FULL_OUTER }, { "SEMI", SL_JOIN_LEFT_SEMI },
+                  { "ANTI", SL_JOIN_LEFT_ANTI } };
+    bool hit;
+    *ret_found = true;
+    SL_TRY(sl_parser__accept_symbol(p, ",", &hit, err));
+    if (hit) {
+        *ret = SL_JOIN_CROSS;
+        return SL_OK;
+    }
+    *ret_found = sl_parser__is_word(p, "JOIN");
+    *ret = SL_JOIN_INNER;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        SL_TRY(sl_parser__accept_word(p, types[i].word, &hit, err));
+        if (!hit)
+            continue;
+        *ret_found = true;
+        *ret = types[i].type;
+        SL_TRY(sl_parser__accept_word(p, "OUTER", &hit, err));
+    }
+    return *ret_found ? sl_parser__expect_word(p, "JOIN", err) : SL_OK;
+}
+
+static sl_code parse_join_condition(sl_parser *p, sl_relation *join, sl_error *err)
+{
+    bool hit;
+    SL_TRY(sl_parser__accept_word(p, "ON", &hit, err));
+    if (hit)
+        return sl_parser__expr(p, &join->condition, err);
+    SL_TRY(sl_parser__accept_word(p, "USING", &hit, err));
+    if (!hit)
+        return SL_OK;
+    SL_TRY(sl_parser__expect_symbol(p, "(", err));
+    SL_TRY(sl_parser__expr_list(p, &join->exprs, &join->expr_count, err));
+    return sl_parser__expect_symbol(p, ")", err);
 }
 
 static sl_code parse_from(sl_parser *p, const sl_relation **ret, sl_error *err)
 {
+    uint32_t entered = 0;
     SL_TRY(parse_from_item(p, ret, err));
-    if (at_join(p))
-        return refuse_at(p->token.pos, err, "joins are not supported yet");
-    if (sl_parser__is_word(p, "LATERAL") || sl_parser__is_word(p, "TABLESAMPLE"))
+    for (;;) {
+        sl_sql_pos pos = p->token.pos;
+        sl_join_type type;
+        bool found;
+        SL_TRY(parse_join_type(p, &found, &type, err));
+        if (!found)
+            break;
+        sl_relation *join = relation_new(p, SL_REL_JOIN, pos);
+        const sl_relation **inputs = SL_ARENA_ARRAY(p->arena, const sl_relation *, 2);
+        SL_TRY(sl_parser__enter(p, err)); /* each join nests the tree one deeper */
+        entered++;
+        inputs[0] = *ret;
+        SL_TRY(parse_from_item(p, &inputs[1], err));
+        SL_TRY(parse_join_condition(p, join, err));
+        join->join = type;
+        join->inputs = inputs;
+        join->input_count = 2;
+        *ret = join;
+    }
+    p->depth -= entered;
+    if (sl_parser__is_word(p, "NATURAL") || sl_parser__is_word(p, "LATERAL"))
         return refuse_at(p->token.pos, err,
-                         "LATERAL VIEW and TABLESAMPLE are not supported");
+                         "NATURAL JOIN and LATERAL are not supported yet");
+    return SL_OK;
+}
+
+sl_code sl_parser__alias(sl_parser *p, const sl_uexpr *e, const sl_uexpr **ret,
+                         sl_error *err)
+{
+    sl_uexpr *alias = sl_uexpr__new(p, SL_U_ALIAS, e->pos);
+    const char **parts = SL_ARENA_ARRAY(p->arena, const char *, 1);
+    SL_TRY(sl_parser__name(p, "an alias", &parts[0], err));
+    alias->parts = parts;
+    alias->part_count = 1;
+    alias->arg_count = 1;
+    alias->args = (const sl_uexpr *const *)sl_arena_memdup(p->arena, &e, sizeof e);
+    *ret = alias;
     return SL_OK;
 }
 
@@ -205,14 +300,7 @@ static sl_code parse_select_item(sl_parser *p, const sl_uexpr **ret, sl_error *e
     bool named = p->token.kind == SL_TOK_QUOTED ||
                  (p->token.kind == SL_TOK_WORD && (as || !sl_parser__ends_item(p)));
     if (named) {
-        sl_uexpr *alias = sl_uexpr__new(p, SL_U_ALIAS, e->pos);
-        const char **parts = SL_ARENA_ARRAY(p->arena, const char *, 1);
-        SL_TRY(sl_parser__name(p, "an alias", &parts[0], err));
-        alias->parts = parts;
-        alias->part_count = 1;
-        alias->arg_count = 1;
-        alias->args = (const sl_uexpr *const *)sl_arena_memdup(p->arena, &e, sizeof e);
-        e = alias;
+        SL_TRY(sl_parser__alias(p, e, &e, err));
     } else if (as) {
         return sl_parser__fail(p, err, "an alias");
     }
@@ -241,7 +329,7 @@ static sl_code parse_select_list(sl_parser *p, const sl_uexpr *const **ret,
 static bool is_aggregate_call(const sl_uexpr *e)
 {
     return e->kind == SL_U_CALL && (sl_aggregate_exists(e->parts[0]) || e->star) &&
-           !e->over;
+           e->over == NULL;
 }
 
 static bool has_aggregate(const sl_uexpr *e)
@@ -262,6 +350,9 @@ static sl_code parse_group_by(sl_parser *p, sl_relation *r, sl_error *err)
             (p->ahead.kind == SL_TOK_SYMBOL || i == 0))
             return refuse_at(p->token.pos, err,
                              "GROUPING SETS, ROLLUP and CUBE are not supported yet");
+    bool ends = p->ahead.kind != SL_TOK_SYMBOL || strchr(");", p->ahead.text[0]) != NULL;
+    if (sl_parser__is_word(p, "ALL") && ends)
+        return sl_parser__accept_word(p, "ALL", &r->group_all, err);
     return sl_parser__expr_list(p, &r->groups, &r->group_count, err);
 }
 
@@ -337,13 +428,22 @@ static sl_code parse_term(sl_parser *p, const sl_relation **ret, sl_error *err)
     return parse_select(p, ret, err);
 }
 
+static bool at_set_operation(const sl_parser *p)
+{
+    return sl_parser__is_word(p, "UNION") || sl_parser__is_word(p, "EXCEPT") ||
+           sl_parser__is_word(p, "INTERSECT") || sl_parser__is_word(p, "MINUS");
+}
+
 static sl_code parse_unions(sl_parser *p, const sl_relation **ret, sl_error *err)
 {
     const sl_relation *left;
     SL_TRY(parse_term(p, &left, err));
     uint32_t entered = 0;
-    while (sl_parser__is_word(p, "UNION")) {
+    while (at_set_operation(p)) {
         sl_relation *u = relation_new(p, SL_REL_UNION, p->token.pos);
+        if (!sl_parser__is_word(p, "UNION"))
+            u->kind =
+                sl_parser__is_word(p, "INTERSECT") ? SL_REL_INTERSECT : SL_REL_EXCEPT;
         const sl_relation **inputs = SL_ARENA_ARRAY(p->arena, const sl_relation *, 2);
         SL_TRY(sl_parser__enter(p, err));
         entered++;
@@ -357,9 +457,6 @@ static sl_code parse_unions(sl_parser *p, const sl_relation **ret, sl_error *err
         u->input_count = 2;
         left = u;
     }
-    if (sl_parser__is_word(p, "EXCEPT") || sl_parser__is_word(p, "INTERSECT") ||
-        sl_parser__is_word(p, "MINUS"))
-        return refuse_at(p->token.pos, err, "EXCEPT and INTERSECT are not supported yet");
     p->depth -= entered;
     *ret = left;
     return SL_OK;
@@ -426,11 +523,19 @@ static sl_code parse_ctes(sl_parser *p, sl_relation *with, sl_error *err)
         const char *name;
         const sl_relation *query;
         bool as;
+        sl_relation *alias = relation_new(p, SL_REL_ALIAS, p->token.pos);
         SL_TRY(sl_parser__name(p, "the name of a WITH query", &name, err));
+        SL_TRY(parse_column_aliases(p, alias, err));
         SL_TRY(sl_parser__accept_word(p, "AS", &as, err));
         SL_TRY(sl_parser__expect_symbol(p, "(", err));
         SL_TRY(sl_parser__query(p, &query, err));
         SL_TRY(sl_parser__expect_symbol(p, ")", err));
+        if (alias->column_alias_count != 0) {
+            alias->inputs = (const sl_relation *const *)sl_arena_memdup(p->arena, &query,
+                                                                        sizeof query);
+            alias->input_count = 1;
+            query = alias;
+        }
         sl_plist__add(&names, p->arena, name);
         sl_plist__add(&queries, p->arena, query);
         SL_TRY(sl_parser__accept_symbol(p, ",", &more, err));

@@ -343,6 +343,11 @@ static sl_code parse_show(sl_parser *p, sl_statement *s, sl_error *err)
         s->kind = SL_ST_SHOW_TABLES;
         return SL_OK;
     }
+    SL_TRY(sl_parser__accept_word(p, "VIEWS", &hit, err));
+    if (hit) {
+        s->kind = SL_ST_SHOW_VIEWS;
+        return SL_OK;
+    }
     SL_TRY(sl_parser__accept_word(p, "FUNCTIONS", &hit, err));
     if (hit) {
         s->kind = SL_ST_SHOW_FUNCTIONS;
@@ -356,7 +361,8 @@ static sl_code parse_show(sl_parser *p, sl_statement *s, sl_error *err)
         SL_TRY(sl_parser__advance(p, err));
         return parse_object_name(p, "a table name", s, err);
     }
-    return sl_parser__fail(p, err, "TABLES, COLUMNS, FUNCTIONS or STREAMING QUERIES");
+    return sl_parser__fail(p, err,
+                           "TABLES, VIEWS, COLUMNS, FUNCTIONS or STREAMING QUERIES");
 }
 
 static sl_code parse_describe(sl_parser *p, sl_statement *s, sl_error *err)
@@ -417,7 +423,7 @@ static sl_code parse_explain(sl_parser *p, sl_statement *s, sl_error *err)
     } kinds[] = { { "FORMATTED", SL_EXPLAIN_FORMATTED },
                   { "STATE", SL_EXPLAIN_STATE },
                   { "JSON", SL_EXPLAIN_JSON },
-                  { "EXTENDED", SL_EXPLAIN_FORMATTED } };
+                  { "EXTENDED", SL_EXPLAIN_EXTENDED } };
     sl_statement *inner;
     s->kind = SL_ST_EXPLAIN;
     SL_TRY(sl_parser__advance(p, err));
@@ -475,6 +481,7 @@ static sl_code parse_by_word(sl_parser *p, sl_statement *s, sl_error *err)
     if (sl_parser__is_word(p, "RESET")) {
         s->kind = SL_ST_RESET;
         SL_TRY(sl_parser__advance(p, err));
+        s->name_pos = p->token.pos;
         return p->token.kind == SL_TOK_WORD ? parse_option_name(p, &s->name, err) : SL_OK;
     }
     if (sl_parser__is_word(p, "STOP") || sl_parser__is_word(p, "AWAIT")) {

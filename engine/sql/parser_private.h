@@ -59,6 +59,9 @@ void sl_plist__add(sl_plist *l, sl_arena *arena, const void *item);
 SL_CHECKED sl_code sl_parser__expr(sl_parser *p, const sl_uexpr **ret, sl_error *err);
 SL_CHECKED sl_code sl_parser__expr_list(sl_parser *p, const sl_uexpr *const **ret,
                                         uint32_t *ret_count, sl_error *err);
+/* e under the name at hand. */
+SL_CHECKED sl_code sl_parser__alias(sl_parser *p, const sl_uexpr *e, const sl_uexpr **ret,
+                                    sl_error *err);
 SL_CHECKED sl_code sl_parser__interval(sl_parser *p, sl_sql_pos pos, const sl_uexpr **ret,
                                        sl_error *err);
 SL_CHECKED sl_code sl_parser__type(sl_parser *p, const sl_type **ret, sl_error *err);

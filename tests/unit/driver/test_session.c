@@ -143,7 +143,8 @@ static void set__keeps_shows_and_refuses(void **state)
     assert_contains(n->error.text, "many");
     node_ok(n, "RESET sluice.state.partitions");
     node_ok(n, "SET sluice.state.partitions");
-    assert_contains(sl_bytes_cstr(&n->text), "auto");
+    assert_contains(sl_bytes_cstr(&n->text),
+                    "|sluice.state.partitions|3" /* as the session began */);
 }
 
 static void

@@ -192,7 +192,7 @@ static void value_json__quotes_what_json_has_no_word_for(void **state)
     assert_row(&b, ISO, "null");
 }
 
-static void int64_from_text__cuts_fractions_and_sees_overflow(void **state)
+static void int64_from_text__takes_whole_numbers_and_sees_overflow(void **state)
 {
     (void)state;
     static const struct {
@@ -201,10 +201,6 @@ static void int64_from_text__cuts_fractions_and_sees_overflow(void **state)
     } good[] = { { " 42 ", 42 },
                  { "-7", -7 },
                  { "+7", 7 },
-                 { "3.99", 3 },
-                 { "-3.99", -3 },
-                 { "5.", 5 },
-                 { ".5", 0 },
                  { "9223372036854775807", INT64_MAX },
                  { "-9223372036854775808", INT64_MIN } };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -216,6 +212,9 @@ static void int64_from_text__cuts_fractions_and_sees_overflow(void **state)
                                          "-",
                                          ".",
                                          "1e3",
+                                         "3.99",
+                                         "5.",
+                                         ".5",
                                          "x",
                                          "1 2",
                                          "9223372036854775808",
@@ -316,7 +315,7 @@ int main(void)
         T(value_text__prints_structs_in_braces),
         T(value_json__keeps_null_fields_but_for_the_sink),
         T(value_json__quotes_what_json_has_no_word_for),
-        T(int64_from_text__cuts_fractions_and_sees_overflow),
+        T(int64_from_text__takes_whole_numbers_and_sees_overflow),
         T(double_from_text__rounds_as_the_c_library),
         T(double_from_text__knows_java_words_and_refuses_the_rest),
         T(boolean_from_text__knows_sparks_words),

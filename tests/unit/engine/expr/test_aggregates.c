@@ -170,6 +170,45 @@ static void aggregates__skip_nulls_and_survive_the_shuffle(void **state)
           V("false", "true", "NULL"));
 }
 
+static void variance__joins_halves_as_spark_does(void **state)
+{
+    (void)state;
+    check("variance", SL_TYPE_DOUBLE, VN("1.0", "2.0", "3.0", "6.0"),
+          V("2.0", "8.0", "NULL"));
+    check("var_pop", SL_TYPE_DOUBLE, VN("1.0", "2.0", "3.0", "6.0"),
+          V("1.0", "4.0", "NULL"));
+    check("stddev", SL_TYPE_DOUBLE, VN("1.0", "2.0", "3.0", "4.0", "5.0", "null"),
+          V("2.0", "1.4142135623730951", "NULL"));
+    check("stddev_pop", SL_TYPE_DOUBLE, VN("1.0", "null", "3.0", "7.0"),
+          V("1.0", "0.0", "NULL"));
+    check("var_samp", SL_TYPE_DOUBLE, VN("1.0", "null", "null", "null"),
+          V("NULL", "NULL", "NULL"));
+    check("std", SL_TYPE_DOUBLE, VN("nan", "1.0", "3.0", "1.0"), V("NaN", "0.0", "NULL"));
+}
+
+static void first__and_last_take_rows_in_their_order_nulls_too(void **state)
+{
+    (void)state;
+    check("first", SL_TYPE_STRING,
+          VN("null", "'b and a tail of more than twelve'", "'a'", "'c'"),
+          V("NULL", "b and a tail of more than twelve", "NULL"));
+    check("last", SL_TYPE_STRING, VN("null", "'b'", "'a'", "'c and a tail of letters'"),
+          V("a", "c and a tail of letters", "NULL"));
+    check("first_value", SL_TYPE_INT, VN("3", "null", "4", "5"), V("3", "NULL", "NULL"));
+    check("last_value", SL_TYPE_BOOLEAN, VN("true", "false", "null", "true"),
+          V("NULL", "true", "NULL"));
+    check("last", SL_TYPE_DOUBLE, VN("1.5", "2.5", "null", "0.5"),
+          V("NULL", "0.5", "NULL"));
+    check("first", SL_TYPE_FLOAT, VN("1.5", "-2.5", "0.5", "0.5"),
+          V("1.5", "-2.5", "NULL"));
+    check("first", SL_TYPE_BYTE, VN("-3", "1", "-2", "0"), V("-3", "1", "NULL"));
+    check("last", SL_TYPE_SHORT, VN("-3", "1", "-2", "0"), V("-2", "0", "NULL"));
+    check("last", SL_TYPE_DATE, VN("17592", "null", "0", "null"),
+          V("1970-01-01", "NULL", "NULL"));
+    check("first", SL_TYPE_TIMESTAMP, VN("0", "1000000", "60000000", "null"),
+          V("1970-01-01 00:00:00", "1970-01-01 00:00:01", "NULL"));
+}
+
 static void sum__fails_when_it_overflows(void **state)
 {
     (void)state;
@@ -253,15 +292,18 @@ static void resolve__refuses_wrong_arguments(void **state)
 static void codec__survives_the_trip_and_refuses_damage(void **state)
 {
     (void)state;
-    static const char *const names[] = { "count",    "sum",      "avg",
-                                         "min",      "max",      "any_value",
-                                         "count_if", "bool_and", "some" };
+    static const struct {
+        const char *name;
+        sl_type_id type;
+    } cases[] = { { "count", SL_TYPE_STRING },     { "sum", SL_TYPE_INT },
+                  { "avg", SL_TYPE_INT },          { "min", SL_TYPE_STRING },
+                  { "max", SL_TYPE_STRING },       { "any_value", SL_TYPE_STRING },
+                  { "count_if", SL_TYPE_BOOLEAN }, { "bool_and", SL_TYPE_BOOLEAN },
+                  { "some", SL_TYPE_BOOLEAN },     { "variance", SL_TYPE_DOUBLE },
+                  { "first", SL_TYPE_STRING },     { "last", SL_TYPE_INT } };
     sl_arena *arena = sl_arena_new();
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-        sl_agg a = resolve(arena, names[k],
-                           sl_type_of(k >= 6             ? SL_TYPE_BOOLEAN
-                                      : k == 1 || k == 2 ? SL_TYPE_INT
-                                                         : SL_TYPE_STRING));
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        sl_agg a = resolve(arena, cases[k].name, sl_type_of(cases[k].type));
         a.offset = 16;
         a.blob_offset = a.has_blob ? 16 : 0;
         sl_bytes b = { 0 }, again = { 0 };
@@ -298,6 +340,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(aggregates__skip_nulls_and_survive_the_shuffle),
+        cmocka_unit_test(variance__joins_halves_as_spark_does),
+        cmocka_unit_test(first__and_last_take_rows_in_their_order_nulls_too),
         cmocka_unit_test(sum__fails_when_it_overflows),
         cmocka_unit_test(count__of_nothing_null_is_count_star),
         cmocka_unit_test(resolve__refuses_wrong_arguments),

@@ -54,7 +54,7 @@ static void call__names_its_column_as_spark_does(void **state)
         { "(= $s 1)", "(s = 1)" },
         { "(<> $a 1)", "(NOT (a = 1))" },
         { "(and (>= $a 1) $b)", "((a >= 1) AND b)" },
-        { "(between $a 1 2)", "((a >= 1) AND (a <= 2))" },
+        { "(between $a 1 2)", "between(a, 1, 2)" },
         { "(in $a 1 2)", "(a IN (1, 2))" },
         { "(not $b)", "(NOT b)" },
         { "(isnull $a)", "(a IS NULL)" },
@@ -151,7 +151,7 @@ static void call__refuses_with_sparks_class_and_position(void **state)
         { "(hour $b)", "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09",
           "Cannot resolve \"hour(b)\" due to data type mismatch: The first parameter "
           "requires the \"TIMESTAMP\" type, however \"b\" has the type \"BOOLEAN\"." },
-        { "(and $a $b)", "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09", NULL },
+        { "(and $a $b)", "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES", "42K09", NULL },
         { "(upper $w)", "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", "42K09", NULL },
         { "(upper)", "WRONG_NUM_ARGS.WITHOUT_SUGGESTION", "42605",
           "The `upper` requires 1 parameters but the actual number is 0. It is written: "
