@@ -49,8 +49,6 @@ struct sl_client {
     sl_call *calls;
     uint64_t last_call;
     sl_timer_ref timer;
-    char **own_queries; /* ids to attach to after a reconnection */
-    uint32_t own_query_count;
 
     sl_client_job *jobs; /* on the lanes */
     sl_lane events_lane, console_lane;
@@ -59,7 +57,9 @@ struct sl_client {
 
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    uint64_t ends_seen;          /* lock: of queries; what an await watches */
+    uint64_t ends_seen; /* lock: of queries; what an await watches */
+    char **own_queries; /* lock: ids of those that run, to attach to again */
+    uint32_t own_query_count;
     int64_t reconnected_us;      /* lock: 0 never */
     uint64_t cancels;            /* lock */
     sl_client_listener listener; /* lock */

@@ -77,6 +77,7 @@ static void event_done(sl_job *job)
     job_free((sl_client_job *)job);
 }
 
+/* Locks: c->lock held. */
 static void note_own_query(sl_client *c, const sl_cmsg_event *m)
 {
     uint32_t i = 0;
@@ -102,9 +103,9 @@ void sl_client__on_event(sl_client *c, const sl_cmsg_event *m)
     };
     if (m->kind >= sizeof events / sizeof *events)
         return;
+    pthread_mutex_lock(&c->lock);
     if (m->is_own)
         note_own_query(c, m);
-    pthread_mutex_lock(&c->lock);
     bool wanted = c->listener != NULL || m->kind == SL_EVENT_TERMINATED;
     pthread_mutex_unlock(&c->lock);
     if (!wanted)

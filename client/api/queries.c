@@ -174,13 +174,37 @@ struct look {
     sl_client_error cause;
 };
 
+/* True: the driver came back a moment ago, and may not have resumed the query yet. */
+static bool may_come_back(sl_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    int64_t at = c->reconnected_us;
+    pthread_mutex_unlock(&c->lock);
+    return at != 0 && sl_host_mono_us(c->host) - at < RESUME_US;
+}
+
+/* Does the driver know all queries of ours that were not told to have ended? */
+static bool own_are_there(sl_client *c, const sl_query_list *l)
+{
+    bool all = true;
+    pthread_mutex_lock(&c->lock);
+    for (uint32_t k = 0; k < c->own_query_count; k++) {
+        bool found = false;
+        for (uint32_t i = 0; i < l->count; i++)
+            found = found || strcmp(l->items[i].id, c->own_queries[k]) == 0;
+        all = all && found;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return all;
+}
+
 /* The newest of a name counts; an id names one. */
 static sl_code look(sl_client *c, struct look *look, sl_error *err)
 {
     sl_query_list *l;
     SL_TRY(list(c, look->name != NULL, &l, err));
-    look->is_over = look->name == NULL;
-    look->is_found = look->name == NULL;
+    look->is_found = look->name == NULL && (own_are_there(c, l) || !may_come_back(c));
+    look->is_over = look->is_found;
     for (uint32_t i = 0; i < l->count; i++) {
         const sl_client_query *q = &l->items[i];
         if (look->name == NULL) {
@@ -214,15 +238,6 @@ static void wait_for_end(sl_client *c, uint64_t seen, int64_t until_us)
            c->cancels == cancels && reason == 0)
         reason = pthread_cond_timedwait(&c->wake, &c->lock, &until);
     pthread_mutex_unlock(&c->lock);
-}
-
-/* True: the driver came back a moment ago, and may not have resumed the query yet. */
-static bool may_come_back(sl_client *c)
-{
-    pthread_mutex_lock(&c->lock);
-    int64_t at = c->reconnected_us;
-    pthread_mutex_unlock(&c->lock);
-    return at != 0 && sl_host_mono_us(c->host) - at < RESUME_US;
 }
 
 static bool is_passing(sl_client *c, const sl_error *e)

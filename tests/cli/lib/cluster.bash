@@ -22,7 +22,7 @@ start_worker() { # name, then NAME=VALUE of the environment
 
 kill_hard() { # name
     kill -9 "${pids[$1]}" 2>/dev/null
-    wait "${pids[$1]}" 2>/dev/null
+    { wait "${pids[$1]}"; } 2>/dev/null # the shell's own notice too
     unset "pids[$1]"
 }
 
