@@ -48,7 +48,7 @@ set_tests_properties(sim_trace PROPERTIES TIMEOUT 120 LABELS sim)
 if(TARGET sluice)
   set(stest_replays
     "plain" "restarts --restart-every-batch" "partitions1 --partitions 1" "partitions2 --partitions 2"
-    "partitions7 --partitions 7 --executors 3" "chunks3 --chunk-rows 3")
+    "partitions7 --partitions 7 --executors 3" "chunks3 --chunk-rows 3" "workers2 --workers 2" "workers3 --workers 3 --restart-every-batch")
   if(NOT SLUICE_SANITIZE STREQUAL "")
     set(stest_replays "plain" "restarts --restart-every-batch")
   endif()

@@ -12,18 +12,21 @@
 #include "client/stest/stest.h"
 
 #define PATHS_MAX 4096
+#define WORKERS_MAX 64
 #define FILE_BYTES_MAX (64u << 20)
 
 static const char help[] =
     "usage: sluice test [--update] [--restart-every-batch] [--partitions N]\n"
-    "                   [--chunk-rows N] [--executors N] FILE.stest | DIRECTORY...\n\n"
+    "                   [--chunk-rows N] [--executors N] [--workers N]\n"
+    "                   FILE.stest | DIRECTORY...\n\n"
     "Run tests of streaming SQL in virtual time. Output is TAP.\n\n"
     "  --update               write what is into the expectations of the files\n"
     "  --restart-every-batch  kill and restart the engine after every batch: no\n"
     "                         expectation may notice\n"
     "  --partitions N         state partitions of every query\n"
     "  --chunk-rows N         rows in a chunk, at most\n"
-    "  --executors N          executors of the worker (2)\n\n"
+    "  --executors N          executors of each worker (2)\n"
+    "  --workers N            workers that share the work (1)\n\n"
     "A file is SQL and directives:\n\n"
     "  input clicks (ts TIMESTAMP, user STRING)\n\n"
     "  CREATE STREAMING QUERY q OUTPUT MODE complete INTO test AS\n"
@@ -230,7 +233,7 @@ static int run_all(struct session *s, const char *const *paths)
 int sl_stest_main(int argc, char **argv)
 {
     const char *paths[PATHS_MAX + 1] = { NULL };
-    const char *partitions = NULL, *chunk_rows = NULL, *executors = NULL;
+    const char *partitions = NULL, *chunk_rows = NULL, *executors = NULL, *workers = NULL;
     struct session s = { 0 };
     bool verbose = false;
     int exit_code = 0;
@@ -240,6 +243,7 @@ int sl_stest_main(int argc, char **argv)
         { .name = "--partitions", .value = &partitions },
         { .name = "--chunk-rows", .value = &chunk_rows },
         { .name = "--executors", .value = &executors },
+        { .name = "--workers", .value = &workers },
         { .name = "--verbose", .on = &verbose },
     };
     const sl_cli_spec spec = { .command = "test",
@@ -256,12 +260,15 @@ int sl_stest_main(int argc, char **argv)
                                               &s.config.chunk_rows, &exit_code)) ||
         (executors != NULL &&
          !sl_cli_number("test", "--executors", executors, SL_EXECUTORS_MAX,
-                        &s.config.executors, &exit_code)))
+                        &s.config.executors, &exit_code)) ||
+        (workers != NULL && !sl_cli_number("test", "--workers", workers, WORKERS_MAX,
+                                           &s.config.workers, &exit_code)))
         return exit_code;
     if (paths[0] == NULL)
         return sl_cli_usage_error("test", "which file? sluice test FILE.stest...");
-    if (s.update && (s.config.restart_every_batch || s.config.partitions > 0 ||
-                     s.config.chunk_rows > 0 || s.config.executors > 0))
+    if (s.update &&
+        (s.config.restart_every_batch || s.config.partitions > 0 ||
+         s.config.chunk_rows > 0 || s.config.executors > 0 || s.config.workers > 0))
         return sl_cli_usage_error("test",
                                   "--update goes without the flags of a replay: they "
                                   "must not change what a file expects");

@@ -573,6 +573,7 @@ static const char *skip_reason(const struct run *r, uint32_t from, uint32_t to)
         bool on = strcmp(item->name, "partitions") == 0   ? c->partitions > 0
                   : strcmp(item->name, "chunk-rows") == 0 ? c->chunk_rows > 0
                   : strcmp(item->name, "executors") == 0  ? c->executors > 0
+                  : strcmp(item->name, "workers") == 0    ? c->workers > 0
                                                           : c->restart_every_batch;
         if (on)
             return item->text;

@@ -107,7 +107,7 @@ static sl_code parse_skip(struct parser *p, stest_item *item, const char *at)
 {
     const char *colon = strchr(at, ':');
     static const char *const flags[] = { "restart-every-batch", "partitions",
-                                         "chunk-rows", "executors" };
+                                         "chunk-rows", "executors", "workers" };
     bool known = false;
     if (colon == NULL || *skip_space(colon + 1) == '\0')
         return fail_here(p, "skip wants FLAG: REASON", at);
@@ -117,8 +117,8 @@ static sl_code parse_skip(struct parser *p, stest_item *item, const char *at)
         known = known || strcmp(flags[i], item->name) == 0;
     return known ? SL_OK
                  : fail_here(p,
-                             "skip wants restart-every-batch, partitions, chunk-rows or "
-                             "executors",
+                             "skip wants restart-every-batch, partitions, chunk-rows, "
+                             "executors or workers",
                              item->name);
 }
 

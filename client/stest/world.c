@@ -15,6 +15,8 @@
 #define WALL_START_US INT64_C(1577836800000000) /* 2020-01-01 00:00:00 UTC */
 #define QUIET_US 25000                          /* more than two polls */
 #define EVENTS_MAX 5000000u                     /* of one wait */
+#define HEARTBEAT_US 500000
+#define FENCE_US 4000000
 #define FEED_FILE "/.stest/feed"
 
 /* A statement that a new session needs again. */
@@ -36,7 +38,8 @@ struct stest_world {
     sl_host *host;
     sl_local_network *network;
     sl_driver *driver;
-    sl_worker *worker;
+    sl_worker **workers; /* [worker_count()] */
+    uint32_t registered;
     sl_session *session;
 
     /* the statement under way */
@@ -244,6 +247,54 @@ static sl_options *make_options(const stest_world *w)
     return o;
 }
 
+static uint32_t worker_count(const stest_world *w)
+{
+    return w->config.workers > 0 ? w->config.workers : 1;
+}
+
+static void on_registered(void *user, const char *name)
+{
+    (void)name;
+    ((stest_world *)user)->registered++;
+}
+
+/* Time is virtual and no message is lost: nobody is silent for so long. */
+static void on_fenced(void *user, const char *why, bool may_return)
+{
+    (void)user, (void)why, (void)may_return;
+    SL_ASSERT(!"a worker of a test was fenced");
+}
+
+static void start_workers(stest_world *w)
+{
+    w->registered = 0;
+    w->workers = (sl_worker **)sl_calloc(worker_count(w), sizeof *w->workers);
+    for (uint32_t i = 0; i < worker_count(w); i++) {
+        char address[16], work_dir[24];
+        snprintf(address, sizeof address, "w%u", i + 1);
+        snprintf(work_dir, sizeof work_dir, "/work/%u", i + 1);
+        sl_worker_config worker = { .address = address,
+                                    .driver_address = "driver",
+                                    .slots =
+                                        w->config.executors > 0 ? w->config.executors : 2,
+                                    .memory_bytes = INT64_MAX,
+                                    .kv = &w->kv,
+                                    .work_dir = work_dir,
+                                    .heartbeat_us = HEARTBEAT_US,
+                                    .fence_us = worker_count(w) > 1 ? FENCE_US : 0,
+                                    .on_registered = on_registered,
+                                    .on_fenced = on_fenced,
+                                    .user = w,
+                                    .memory = w->memory };
+        if (sl_worker_new(w->host, sl_local_network_of(w->network), &worker,
+                          &w->workers[i], NULL) != SL_OK)
+            abort();
+    }
+    while (w->registered < worker_count(w))
+        if (!sl_host_virtual_step(w->host))
+            abort();
+}
+
 static void begin_life(stest_world *w)
 {
     sl_host_virtual_hooks hooks = { .job_delay_us = job_delay_us,
@@ -258,23 +309,14 @@ static void begin_life(stest_world *w)
                                 .memory = w->memory,
                                 .print = on_print,
                                 .user = w };
-    sl_worker_config worker = { .address = "w1",
-                                .driver_address = "driver",
-                                .slots =
-                                    w->config.executors > 0 ? w->config.executors : 2,
-                                .memory_bytes = INT64_MAX,
-                                .kv = &w->kv,
-                                .work_dir = "/work",
-                                .heartbeat_us = 500000,
-                                .memory = w->memory };
-    sl_network *network = sl_local_network_of(w->network);
-    if (sl_driver_new(w->host, network, &driver, &w->driver, NULL) != SL_OK ||
-        sl_worker_new(w->host, network, &worker, &w->worker, NULL) != SL_OK)
+    w->restart_due = w->is_dead = false;
+    if (sl_driver_new(w->host, sl_local_network_of(w->network), &driver, &w->driver,
+                      NULL) != SL_OK)
         abort();
+    start_workers(w);
     sl_driver_set_listener(w->driver, on_query_event, w);
     w->session = sl_session_new(w->driver, options);
     sl_options_free(options);
-    w->restart_due = w->is_dead = false;
 }
 
 /* Memory goes, the disk stays: nothing of the clean-up may reach a file. */
@@ -286,7 +328,9 @@ static void end_life(stest_world *w)
     sl_driver_set_listener(w->driver, NULL, NULL);
     sl_host_close_owner(w->host, w);
     sl_driver_free(w->driver);
-    sl_worker_free(w->worker);
+    for (uint32_t i = 0; i < worker_count(w); i++)
+        sl_worker_free(w->workers[i]);
+    sl_free(w->workers);
     sl_local_network_free(w->network);
     sl_host_free(w->host);
     w->host = NULL;

@@ -1,5 +1,5 @@
-/* world_private.h - a cluster in a box: one driver and one worker (the real code) on the
- * virtual host, file system and key-value store, which a test feeds, looks at, stops,
+/* world_private.h - a cluster in a box: one driver and its workers (the real code) on
+ * the virtual host, file system and key-value store, which a test feeds, looks at, stops,
  * kills and starts again.
  *
  * The disk, the tables fed by the test and the clock outlive the processes.  What a
@@ -18,7 +18,7 @@
 #include "driver/driver.h"
 
 typedef struct stest_config {
-    uint32_t partitions, chunk_rows, executors; /* 0: the default */
+    uint32_t partitions, chunk_rows, executors, workers; /* 0: the default */
     bool restart_every_batch;
 } stest_config;
 
