@@ -84,7 +84,7 @@ void sl_rclient__cluster_json(const sl_clients *c, sl_bytes *out)
     sl_json_open(&j, NULL, '{');
     sl_json_open(&j, "driver", '{');
     sl_json_key_string(&j, "version", SL_PRODUCT_VERSION);
-    sl_json_key_string(&j, "address", d->address);
+    sl_json_key_string(&j, "address", sl_driver_address(d));
     sl_json_key_int(&j, "uptimeMs", (now - d->started_us) / 1000);
     sl_json_key_int(&j, "clients", sl_clients_count(c));
     sl_json_close(&j, '}');

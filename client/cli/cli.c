@@ -27,6 +27,8 @@ static const struct command {
       "driver                     the deciding process of a cluster" },
     { "worker", sl_cli_worker,
       "worker --driver ADDRESS    a working process of a cluster" },
+    { "cluster", sl_cli_cluster,
+      "cluster start|stop|...     a driver and workers of this host, kept running" },
     { "options", sl_cli_options,
       "options                    every setting with its default and meaning" },
     { "version", sl_cli_version,

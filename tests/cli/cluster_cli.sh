@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# `sluice cluster`: a fleet of one configuration file is started, looked at, scaled, loses its driver and a
+# worker, and is stopped; only processes that its record names are ever signalled.
+set -u
+sluice=$1
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+config=$work/c.yaml
+pid_of() { # driver, or the index of a worker
+    python3 - "$work/fleet/cluster.json" "$1" <<'PY'
+import json, sys
+record = json.load(open(sys.argv[1]))
+print(record["driver"]["pid"] if sys.argv[2] == "driver" else record["workers"][int(sys.argv[2])]["pid"])
+PY
+}
+field() { # python expression over the status s
+    "$sluice" cluster status --config "$config" --json | python3 -c "import json, sys; s = json.load(sys.stdin); print($1)"
+}
+clean_up() {
+    "$sluice" cluster stop --config "$config" >/dev/null 2>&1
+    rm -rf "$work"
+}
+trap clean_up EXIT
+fail() {
+    echo "$1"
+    tail -n 15 "$work"/fleet/logs/*.log 2>/dev/null
+    exit 1
+}
+expect() { # exit code, text, then the command
+    local code=$1 text=$2 got
+    shift 2
+    timeout 60 "$@" >"$work/said" 2>&1
+    got=$?
+    [ $got -eq "$code" ] || fail "exit $got, not $code: $* -> $(cat "$work/said")"
+    grep -qF -- "$text" "$work/said" || fail "no '$text' in: $* -> $(cat "$work/said")"
+}
+wait_until() { # seconds, python expression over the status s
+    for _ in $(seq $(($1 * 10))); do
+        [ "$(field "$2" 2>/dev/null)" = True ] && return 0
+        sleep 0.1
+    done
+    fail "waited $1 s for $2: $("$sluice" cluster status --config "$config" 2>&1)"
+}
+wait_gone() { # pid
+    for _ in $(seq 200); do
+        kill -0 "$1" 2>/dev/null || return 0
+        case $(ps -o stat= -p "$1" 2>/dev/null) in '' | Z*) return 0 ;; esac
+        sleep 0.05
+    done
+    fail "process $1 is still there"
+}
+
+cat >"$config" <<YAML
+name: test
+directory: fleet
+driver:
+  bind: 127.0.0.1:0
+workers:
+  count: 2
+  slots: 1
+  memory: 256m
+settings:
+  sluice.worker.deadAfter: 1500 ms
+  sluice.worker.suspectAfter: 600 ms
+  sluice.worker.fenceAfter: 1 s
+YAML
+
+# wrong usage, and what is not running
+expect 2 "did you mean 'status'" "$sluice" cluster statsu --config "$config"
+expect 2 "wants --config" "$sluice" cluster start
+expect 2 "wants a number of workers" "$sluice" cluster scale --config "$config"
+expect 2 "from 1 to 256, not '0'" "$sluice" cluster scale 0 --config "$config"
+expect 2 "cannot open" "$sluice" cluster start --config "$work/none.yaml"
+printf 'driver:\n  bind: 0.0.0.0:7077\n' >"$work/open.yaml"
+expect 2 "open.yaml:2:9: address 'tcp://0.0.0.0:7077' is not of this host: only loopback" \
+    "$sluice" cluster start --config "$work/open.yaml"
+printf 'workers:\n  cuont: 3\n' >"$work/typo.yaml"
+expect 2 "typo.yaml:2:3: unknown key 'cuont'; did you mean 'count'?" "$sluice" cluster start --config "$work/typo.yaml"
+for verb in status stop "scale 2"; do
+    # shellcheck disable=SC2086
+    expect 3 "cluster 'test' is not running" "$sluice" cluster $verb --config "$config"
+done
+
+# start, twice
+expect 0 "2 workers pid" "$sluice" cluster start --config "$config"
+driver=$(pid_of driver)
+master=$(cat "$work/fleet/master")
+expect 1 "its driver is pid $driver" "$sluice" cluster start --config "$config"
+expect 0 "worker-2" "$sluice" cluster status --config "$config"
+expect 0 '"name":"w1"' "$sluice" cluster status --master "$master" --json
+[ "$(field "[w['slots'] for w in s['workers']], s['workers'][0]['memoryBytes'], s['queries']")" = "[1, 1] 268435456 []" ] ||
+    fail "status: $("$sluice" cluster status --config "$config" --json)"
+[ "$(field "s['master']")" = "$master" ] || fail "status names another master"
+"$sluice" run examples/mobile/tutorial.sql --master "$master" 2>/dev/null | diff - tests/cli/expected/tutorial.out ||
+    fail "the tutorial prints something else"
+
+# more workers, fewer, one that died
+expect 0 "3 workers pid" "$sluice" cluster scale 3 --config "$config"
+wait_until 10 "len(s['workers']) == 3"
+kill -9 "$(pid_of 0)"
+wait_until 10 "[p['name'] for p in s['processes'] if not p['isAlive']] == ['worker-1'] and len(s['workers']) == 2"
+expect 0 "worker-1 (pid " "$sluice" cluster status --config "$config"
+expect 0 "3 workers pid" "$sluice" cluster scale 3 --config "$config"
+expect 0 "1 workers pid" "$sluice" cluster scale 1 --config "$config"
+wait_until 10 "len(s['workers']) == 1"
+
+# the driver dies: the next start finds the workers that live, at the same address
+worker=$(pid_of 0)
+kill -9 "$driver"
+wait_gone "$driver"
+expect 3 "(pid $driver) has ended" "$sluice" cluster status --config "$config"
+expect 0 "$master" "$sluice" cluster start --config "$config"
+[ "$(pid_of 0)" = "$worker" ] || fail "the worker that lived was not kept"
+wait_until 10 "len(s['workers']) == 2 and all(p['isAlive'] for p in s['processes'])"
+
+# stop: all gone; a record that names a process of another start time harms nobody
+expect 0 "is stopped" "$sluice" cluster stop --config "$config"
+wait_gone "$worker"
+[ ! -e "$work/fleet/cluster.json" ] && [ ! -e "$work/fleet/workers" ] || fail "stop leaves $(ls "$work/fleet")"
+expect 3 "is not running" "$sluice" cluster stop --config "$config"
+sleep 60 &
+bystander=$!
+cat >"$work/fleet/cluster.json" <<JSON
+{"format":1,"master":"$master","driver":{"pid":$bystander,"startTicks":1,"bootId":"$(cat /proc/sys/kernel/random/boot_id)","address":"tcp://127.0.0.1:9"},"workers":[]}
+JSON
+expect 3 "(pid $bystander) has ended" "$sluice" cluster stop --config "$config"
+kill -0 $bystander || fail "a process of another start time was killed"
+kill $bystander
+echo '{"format":2}' >"$work/fleet/cluster.json"
+expect 1 "is not a record of format 1" "$sluice" cluster stop --config "$config"
+rm "$work/fleet/cluster.json"
+
+# a start that fails leaves nothing running: the address is taken
+expect 0 "2 workers" "$sluice" cluster start --config "$config"
+sed "s#^directory:.*#directory: second#; s#bind:.*#bind: $(sed 's#sluice://##' "$work/fleet/master")#" "$config" >"$work/second.yaml"
+expect 1 "driver: " "$sluice" cluster start --config "$work/second.yaml"
+expect 3 "is not running" "$sluice" cluster status --config "$work/second.yaml"
+expect 0 "is stopped" "$sluice" cluster stop --config "$config"
