@@ -427,7 +427,6 @@ static void go(sl_rclient *r, const char *why)
              (unsigned long long)r->number, why);
     r->is_gone = true;
     sl_rclient__prints_unshown(r->clients, r->number);
-    sl_channel_drop_peer(r->clients->driver->channel, r->address);
     if (r->executing != 0)
         sl_session_cancel(r->session); /* on_answer frees */
     else

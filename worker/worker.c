@@ -322,8 +322,13 @@ static void on_heartbeat(void *user)
     sl_message m = { .kind = SL_MSG_HEARTBEAT };
     int64_t now = sl_host_mono_us(w->host);
     int64_t heard = sl_channel_heard_us(w->channel, w->driver_address);
-    if (w->registered && w->config.fence_us > 0 && now - heard > w->config.fence_us)
-        fence(w, "nothing was heard of the driver for too long", true);
+    size_t unacked = sl_channel_unacked_bytes(w->channel, w->driver_address);
+    if (unacked == 0 || unacked < w->unacked_before || !w->registered)
+        w->taken_us = now;
+    w->unacked_before = unacked;
+    if (w->registered && w->config.fence_us > 0 &&
+        (now - heard > w->config.fence_us || now - w->taken_us > w->config.fence_us))
+        fence(w, "the driver has taken nothing from here for too long", true);
     if (w->fenced)
         return;
     m.u.heartbeat.incarnation = w->incarnation;
@@ -364,10 +369,9 @@ sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config
     w->work_dir = sl_strdup(config->work_dir);
     w->incarnation = sl_host_rand64(host) | 1;
     sl_budget_init(&w->budget, NULL, "worker", config->memory_bytes);
-    sl_channel_callbacks callbacks = { .on_message = on_message,
-                                       .on_peer = on_peer,
-                                       .on_room = on_room,
-                                       .user = w };
+    sl_channel_callbacks callbacks = {
+        .on_message = on_message, .on_peer = on_peer, .on_room = on_room, .user = w
+    };
     sl_code code = sl_channel_new(host, network, w->address, w->incarnation, callbacks,
                                   &w->channel, err);
     if (code != SL_OK) {

@@ -254,13 +254,14 @@ sl_code sl_kernel__trim(sl_kernel_call *c, sl_error *err)
     void *p;
     SL_TRY(sl_register__values(c->out, c->rows, &p, err));
     sl_string_view *out = p;
-    sl_register__hold(c->out, c->args[0]);
+    const sl_vector *text = c->args[c->arg_count - 1]; /* the characters come first */
+    sl_register__hold(c->out, text);
     sl_rows rows = sl_call__rows(c);
     uint32_t i;
     while (sl_rows__next(&rows, &i))
         out[i] =
-            trimmed(sl_text__at(c->args[0], i),
-                    c->arg_count == 2 ? sl_text__at(c->args[1], i) : &space, start, end);
+            trimmed(sl_text__at(text, i),
+                    c->arg_count == 2 ? sl_text__at(c->args[0], i) : &space, start, end);
     return SL_OK;
 }
 

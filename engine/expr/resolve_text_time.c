@@ -56,8 +56,15 @@ sl_code sl_resolve__substring(sl_call_site *s, sl_error *err)
     return sl_resolve__generic(s, err);
 }
 
+/* Of two arguments Spark's functions take the characters first: trim('x', 'xax'). */
 sl_code sl_resolve__trim(sl_call_site *s, sl_error *err)
 {
+    const char *where = strcmp(s->name, "ltrim") == 0   ? "LEADING"
+                        : strcmp(s->name, "rtrim") == 0 ? "TRAILING"
+                                                        : "BOTH";
+    if (s->arg_count == 2)
+        s->pretty = sl_arena_printf(s->arena, "TRIM(%s %s FROM %s)", where,
+                                    s->args[0]->pretty, s->args[1]->pretty);
     return sl_resolve__generic(s, err);
 }
 
