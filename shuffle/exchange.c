@@ -241,6 +241,7 @@ static void init_peers(sl_exchange *x, const sl_exchange_config *c)
                 sl_calloc(c->peer_count, sizeof *x->targets[i].senders);
     sl_free(sends);
     x->takes = sl_calloc(c->peer_count + 1, sizeof *x->takes);
+    x->has_opened = sl_calloc(c->peer_count + 1, sizeof *x->has_opened);
     for (uint32_t i = 0; i < c->target_count; i++)
         if (x->targets[i].peer != SL_EXCHANGE_HERE)
             x->takes[x->targets[i].peer] = true;
@@ -319,6 +320,7 @@ void sl_exchange__destroy(sl_exchange *x)
             sl_free((char *)(uintptr_t)x->peers[i].address);
         sl_free(x->peers);
         sl_free(x->takes);
+        sl_free(x->has_opened);
     }
     for (uint32_t i = 0; i < x->config.target_count; i++) {
         sl_xtarget *t = &x->targets[i];

@@ -70,7 +70,7 @@ typedef struct sl_xtarget {
 typedef struct sl_xflow {
     uint64_t rows, blocks, bytes; /* sent */
     uint32_t pending;             /* spilled, not sent */
-    bool ended;
+    bool ended, end_waits;        /* end_waits: for the peer to open */
 } sl_xflow;
 
 typedef struct sl_xproducer {
@@ -100,6 +100,7 @@ struct sl_exchange {
     sl_shuffle_id id;
     sl_exchange_peer *peers;
     bool *takes;       /* [peer_count]: it has targets */
+    bool *has_opened;  /* [peer_count]: before, it may not know of us; out_lock */
     sl_exchange *next; /* in the shuffle's list; loop thread */
     bool let_go;       /* its owner freed it; it lives until all is sent */
     bool has_failed;   /* failure is set; out_lock */
@@ -109,6 +110,7 @@ struct sl_exchange {
     sl_xoutgoing *out_first, **out_last;
     bool out_posted, out_stalled;
     uint32_t pending_count; /* spilled blocks; out_lock */
+    uint32_t ends_waiting;  /* flows; out_lock */
     sl_spill *spill;        /* spill_lock */
     pthread_mutex_t spill_lock;
     sl_job resend_job;            /* reads spilled blocks back */

@@ -183,6 +183,7 @@ static bool append_end(sl_exchange *x, uint32_t producer, uint32_t peer)
     return append(x, peer, &frame);
 }
 
+/* A peer that did not open yet may have no such exchange and would drop the end. */
 void sl_exchange__end_remote(sl_exchange *x, uint32_t producer)
 {
     bool post = false;
@@ -192,8 +193,12 @@ void sl_exchange__end_remote(sl_exchange *x, uint32_t producer)
         pthread_mutex_lock(&x->out_lock);
         sl_xflow *f = flow_of(x, producer, peer);
         f->ended = true;
-        if (f->pending == 0)
+        if (!x->has_opened[peer]) {
+            f->end_waits = true;
+            x->ends_waiting++;
+        } else if (f->pending == 0) {
             post = append_end(x, producer, peer) || post;
+        }
         pthread_mutex_unlock(&x->out_lock);
     }
     if (post)
@@ -267,7 +272,7 @@ void sl_exchange__flush(sl_exchange *x)
 bool sl_exchange__owes_nothing(sl_exchange *x)
 {
     pthread_mutex_lock(&x->out_lock);
-    bool nothing = x->out_first == NULL && x->pending_count == 0;
+    bool nothing = x->out_first == NULL && x->pending_count == 0 && x->ends_waiting == 0;
     pthread_mutex_unlock(&x->out_lock);
     return nothing && !x->resending;
 }
@@ -551,8 +556,28 @@ static void wake_and_unlock(sl_exchange *x, sl_xtarget *t)
     sl_exchange__wake_producers(x, list, count, one);
 }
 
+/* Ends that waited for this peer. */
+static void send_ends(sl_exchange *x, uint32_t peer)
+{
+    bool post = false;
+    pthread_mutex_lock(&x->out_lock);
+    x->has_opened[peer] = true;
+    for (uint32_t i = 0; i < x->config.producer_count; i++) {
+        sl_xflow *f = x->producers[i].flows;
+        if (f == NULL || !f[peer].end_waits)
+            continue;
+        f[peer].end_waits = false;
+        x->ends_waiting--;
+        post = append_end(x, i, peer) || post;
+    }
+    pthread_mutex_unlock(&x->out_lock);
+    if (post)
+        post_flush(x);
+}
+
 void sl_exchange__on_open(sl_exchange *x, uint32_t peer, uint64_t window_bytes)
 {
+    send_ends(x, peer);
     for (uint32_t i = 0; i < x->config.target_count; i++) {
         sl_xtarget *t = &x->targets[i];
         if (t->peer != peer)

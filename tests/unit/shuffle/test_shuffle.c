@@ -154,7 +154,8 @@ static struct world *world_new(uint32_t workers, uint64_t seed, uint32_t loss_pe
     w->workers = workers;
     w->seed = w->random = seed;
     w->loss_percent = loss_percent;
-    sl_local_network_set_faults(w->network, (sl_link_faults){ faulty, w });
+    sl_local_network_set_faults(w->network,
+                                (sl_link_faults){ .copies = faulty, .user = w });
     w->field = (sl_field){ .name = "n", .type = sl_type_of(SL_TYPE_LONG) };
     w->schema = (sl_schema){ .field_count = 1, .fields = &w->field };
     w->chunks = 20;
@@ -608,6 +609,22 @@ static void open__is_remembered_until_the_exchange_is_made(void **state)
     world_free(w);
 }
 
+static void end__of_no_rows_waits_for_a_peer_that_opens_late(void **state)
+{
+    (void)state;
+    struct world *w = world_new(2, 3, 0, false);
+    sl_error err;
+    w->chunks = 0;
+    exchange_open(w, 0, 1);
+    for (uint32_t p = 0; p < PRODUCERS; p += 2)
+        assert_int_equal(run_producer(w, p, &err), SL_OK);
+    sl_host_virtual_advance(w->host, 1000000);
+    exchange_open(w, 1, 1);
+    run_to_end(w);
+    check_rows(w);
+    world_free(w);
+}
+
 /* ---- frames that are not what they say ---- */
 
 static sl_blob *frame_of(sl_shuffle_head h, sl_span payload)
@@ -851,6 +868,7 @@ int main(void)
         cmocka_unit_test(abort__frees_what_came_and_what_waits),
         cmocka_unit_test(on_message__drops_blocks_of_an_older_attempt),
         cmocka_unit_test(open__is_remembered_until_the_exchange_is_made),
+        cmocka_unit_test(end__of_no_rows_waits_for_a_peer_that_opens_late),
         cmocka_unit_test(end__with_other_counts_than_came_fails),
         cmocka_unit_test(block__that_skips_a_number_fails),
         cmocka_unit_test(block__of_a_damaged_chunk_fails_the_pull_with_lost),
