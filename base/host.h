@@ -161,6 +161,9 @@ bool sl_host_virtual_step(sl_host *h);
 /* Let virtual time pass without waiting for an event: run all events due by now + us,
  * then be there. */
 void sl_host_virtual_advance(sl_host *h, int64_t us);
+/* Let time pass without running anything, as for a process that was stopped: what was due
+ * meanwhile runs late, in order. A time in the past does nothing. */
+void sl_host_virtual_sleep_to(sl_host *h, int64_t mono_us);
 /* Time of the earliest queued event, INT64_MAX if none. */
 int64_t sl_host_virtual_next_us(sl_host *h);
 

@@ -150,8 +150,8 @@ bool sl_host_virtual_step(sl_host *h)
     if (v->queue.count == 0)
         return false;
     sl_event e = sl_event_heap__pop(&v->queue);
-    SL_ASSERT(e.at_us >= v->now_us);
-    v->now_us = e.at_us;
+    if (e.at_us > v->now_us) /* else it is late: the host slept */
+        v->now_us = e.at_us;
     trace(v, &e);
     if (e.kind == SL_EVENT_RUN) {
         sl_event done = {
@@ -188,6 +188,13 @@ void sl_host_virtual_advance(sl_host *h, int64_t us)
         sl_host_virtual_step(h);
     if (v->now_us < target_us) /* an event may have advanced further itself */
         v->now_us = target_us;
+}
+
+void sl_host_virtual_sleep_to(sl_host *h, int64_t mono_us)
+{
+    virtual_host *v = virtual_of(h);
+    if (v->now_us < mono_us)
+        v->now_us = mono_us;
 }
 
 static void virtual_failpoint(sl_host *h, const char *name)

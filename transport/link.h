@@ -87,8 +87,9 @@ struct sl_network {
 
 /* ---- ports of one process ---- */
 
-/* A packet to an address nobody has is dropped; a port that closes is DOWN for the rest.
- */
+/* A packet to an address nobody has is dropped, and so is what is on its way to a port
+ * that closes; a port that closes is DOWN for the rest.  Ports may be of different hosts,
+ * if their clocks agree. */
 typedef struct sl_local_network sl_local_network;
 sl_local_network *sl_local_network_new(void);
 void sl_local_network_free(sl_local_network *n);
@@ -98,6 +99,8 @@ sl_network *sl_local_network_of(sl_local_network *n);
 typedef struct sl_link_faults {
     uint32_t (*copies)(void *user, const char *from, const char *to,
                        int64_t *ret_delay_us /* [4] */);
+    /* Whether `to` hears at once that the port `from` closed; NULL: always. */
+    bool (*hears_down)(void *user, const char *from, const char *to);
     void *user;
 } sl_link_faults;
 void sl_local_network_set_faults(sl_local_network *n, sl_link_faults faults);

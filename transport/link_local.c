@@ -19,16 +19,16 @@ struct sl_local_network {
     sl_network base;
     local_port *ports;
     sl_link_faults faults;
-    struct delivery *under_way; /* so that freeing the network loses nothing */
+    struct delivery *under_way;
 };
 
-/* One packet, or the news of a closed port, on its way. It names the receiver by
- * address: the port may close meanwhile. */
+/* One packet, or the news of a closed port, on its way. Its event is owned by the port it
+ * goes to, and goes with it. */
 typedef struct delivery {
     struct delivery *next, **link;
     sl_local_network *network;
-    sl_host *host; /* the receiver's */
-    char *from, *to;
+    local_port *to;
+    char *from;
     uint64_t incarnation;
     bool is_down;
     uint8_t head[SL_LINK_HEAD_BYTES];
@@ -50,29 +50,27 @@ static void delivery_free(delivery *d)
         d->next->link = d->link;
     sl_blob_unref(d->body);
     sl_free(d->from);
-    sl_free(d->to);
     sl_free(d);
 }
 
 static void deliver(void *user)
 {
     delivery *d = (delivery *)user;
-    local_port *p = find_port(d->network, d->to);
-    if (p != NULL && d->is_down && p->callbacks.event != NULL)
-        p->callbacks.event(p->callbacks.user, d->from, d->incarnation, SL_LINK_DOWN);
-    else if (p != NULL && !d->is_down)
+    local_port *p = d->to;
+    if (!d->is_down)
         p->callbacks.receive(p->callbacks.user, d->from, d->incarnation, d->head,
                              d->body);
+    else if (p->callbacks.event != NULL)
+        p->callbacks.event(p->callbacks.user, d->from, d->incarnation, SL_LINK_DOWN);
     delivery_free(d);
 }
 
-static delivery *delivery_new(const local_port *from, const local_port *to)
+static delivery *delivery_new(const local_port *from, local_port *to)
 {
     delivery *d = (delivery *)sl_calloc(1, sizeof *d);
     d->network = from->network;
-    d->host = to->host;
+    d->to = to;
     d->from = sl_strdup(from->address);
-    d->to = sl_strdup(to->address);
     d->incarnation = from->incarnation;
     d->link = &from->network->under_way;
     d->next = *d->link;
@@ -82,14 +80,13 @@ static delivery *delivery_new(const local_port *from, const local_port *to)
     return d;
 }
 
-/* Owned by the network, not a port: a closed port finds nobody, and frees it. */
 static void dispatch(delivery *d, int64_t delay_us)
 {
+    sl_host *h = d->to->host;
     if (delay_us <= 0)
-        sl_host_post(d->host, d->network, deliver, d);
+        sl_host_post(h, d->to, deliver, d);
     else
-        (void)sl_host_timer(d->host, d->network, sl_host_mono_us(d->host) + delay_us,
-                            deliver, d);
+        (void)sl_host_timer(h, d->to, sl_host_mono_us(h) + delay_us, deliver, d);
 }
 
 static sl_code local_send(sl_port *port, const char *address, uint64_t incarnation,
@@ -131,6 +128,12 @@ static void unlink_port(local_port *p)
 
 static void port_free(local_port *p)
 {
+    sl_host_close_owner(p->host, p);
+    for (delivery *d = p->network->under_way, *next; d != NULL; d = next) {
+        next = d->next;
+        if (d->to == p)
+            delivery_free(d);
+    }
     sl_free(p->address);
     sl_free(p);
 }
@@ -138,8 +141,12 @@ static void port_free(local_port *p)
 static void local_close(sl_port *port)
 {
     local_port *p = (local_port *)port;
+    const sl_link_faults *faults = &p->network->faults;
     unlink_port(p);
     for (local_port *to = p->network->ports; to != NULL; to = to->next) {
+        if (faults->hears_down != NULL &&
+            !faults->hears_down(faults->user, p->address, to->address))
+            continue;
         delivery *d = delivery_new(p, to);
         d->is_down = true;
         dispatch(d, 0);
@@ -185,10 +192,6 @@ void sl_local_network_free(sl_local_network *n)
         local_port *p = n->ports;
         unlink_port(p);
         port_free(p);
-    }
-    while (n->under_way != NULL) {
-        sl_host_close_owner(n->under_way->host, n); /* it would be delivered */
-        delivery_free(n->under_way);
     }
     sl_free(n);
 }

@@ -22,15 +22,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "checkpoint/verify.h"
 #include "driver/driver.h"
 #include "statestore/state_check.h"
+#include "tests/sim/cluster.h"
 #include "tests/sim/world.h"
 
 #define CRASHES_MAX 6u
 #define LIFE_EVENTS_MAX                                                                  \
-    120u /* of a query: a run without faults takes about twice that                      \
-          */
+    120u                 /* of a query: a run without faults takes about twice that      \
+                          */
+#define TROUBLES_MAX 25u /* of a cluster */
 #define EVENTS_MAX 400000u
 #define FAILURES_MAX 5u
 
@@ -57,10 +60,9 @@ static void live_with_faults(sim_world *w)
 
 /* After healing: all queries end well, or are refused for a hole that a failed sync made.
  */
-static bool finish(sim_world *w)
+static bool ends_well(sim_world *w, bool ended)
 {
-    bool ended = sim_world_live(w, EVENTS_MAX), ok = true;
-    sl_fs_virtual_kill(w->fs);
+    bool ok = true;
     for (uint32_t i = 0; i < w->query_count; i++) {
         sim_query *q = &w->queries[i];
         char journal[32];
@@ -133,14 +135,23 @@ static bool verifies(sim_world *w, uint32_t index)
     return code == SL_OK && report.damage_count == 0;
 }
 
-static bool run_schedule(uint64_t seed, bool with_faults, uint64_t *ret_trace)
+static bool run_schedule(uint64_t seed, uint32_t workers, bool with_faults,
+                         uint64_t *ret_trace)
 {
     sim_world w;
     sim_world_init(&w, seed);
     w.random = seed ^ 0x5EED;
-    if (with_faults)
-        live_with_faults(&w);
-    bool ok = finish(&w);
+    bool ended;
+    if (workers > 0) {
+        uint32_t troubles = with_faults ? 1 + sim_below(&w, TROUBLES_MAX) : 0;
+        ended = sim_cluster_live(&w, workers, troubles, EVENTS_MAX);
+    } else {
+        if (with_faults)
+            live_with_faults(&w);
+        ended = sim_world_live(&w, EVENTS_MAX);
+    }
+    sl_fs_virtual_kill(w.fs);
+    bool ok = ends_well(&w, ended);
     for (uint32_t i = 0; ok && i < w.query_count; i++) {
         if (w.queries[i].refused)
             printf("seed %llu: query %u refused after a failed sync, as it may be\n",
@@ -154,20 +165,20 @@ static bool run_schedule(uint64_t seed, bool with_faults, uint64_t *ret_trace)
     return ok;
 }
 
-static bool run_seed(uint64_t seed, bool print_trace)
+static bool run_seed(uint64_t seed, uint32_t workers, bool print_trace)
 {
     uint64_t trace = 0, again = 0;
-    if (!run_schedule(seed, false, &trace)) {
+    if (!run_schedule(seed, workers, false, &trace)) {
         printf("seed %llu: that was without faults\n", (unsigned long long)seed);
         return false;
     }
-    if (!run_schedule(seed, true, &trace))
+    if (!run_schedule(seed, workers, true, &trace))
         return false;
     if (print_trace)
         printf("%llu %016llx\n", (unsigned long long)seed, (unsigned long long)trace);
     if (seed % 20 != 0)
         return true;
-    if (!run_schedule(seed, true, &again))
+    if (!run_schedule(seed, workers, true, &again))
         return false;
     if (trace != again)
         printf("seed %llu: the trace is another the second time\n",
@@ -175,19 +186,41 @@ static bool run_seed(uint64_t seed, bool print_trace)
     return trace == again;
 }
 
+static int usage(void)
+{
+    printf("usage: simulate [--workers N] [--trace] [--verbose] FIRST [LAST]; "
+           "N is 0 to %u\n",
+           SIM_WORKERS_MAX);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
-    bool print_trace = argc > 1 && strcmp(argv[1], "--trace") == 0;
-    int at = print_trace ? 2 : 1;
+    bool print_trace = false;
+    uint32_t workers = 0;
+    int at = 1;
+    for (; at < argc && argv[at][0] == '-'; at++) {
+        if (strcmp(argv[at], "--trace") == 0)
+            print_trace = true;
+        else if (strcmp(argv[at], "--verbose") == 0)
+            sl_log_set_level(SL_LOG_DEBUG);
+        else if (strcmp(argv[at], "--workers") == 0 && at + 1 < argc)
+            workers = (uint32_t)strtoul(argv[++at], NULL, 10);
+        else
+            return usage();
+    }
+    if (workers > SIM_WORKERS_MAX)
+        return usage();
     uint64_t first = argc > at ? strtoull(argv[at], NULL, 10) : 1;
     uint64_t last = argc > at + 1 ? strtoull(argv[at + 1], NULL, 10) : first;
     uint64_t failures = 0;
     sl_driver_register_options();
     for (uint64_t seed = first; seed <= last && failures < FAILURES_MAX; seed++) {
-        if (run_seed(seed, print_trace))
+        if (run_seed(seed, workers, print_trace))
             continue;
         failures++;
-        printf("FAILED: repeat with: simulate %llu\n", (unsigned long long)seed);
+        printf("FAILED: repeat with: simulate --workers %u %llu\n", workers,
+               (unsigned long long)seed);
     }
     printf("%llu schedules, %llu failures\n", (unsigned long long)(last - first + 1),
            (unsigned long long)failures);

@@ -8,18 +8,8 @@
 #include "base/hash.h"
 #include "connectors/memory_table.h"
 #include "driver/driver.h"
-#include "engine/columnar/show.h"
-#include "engine/sql/parse.h"
+#include "tests/sim/script.h"
 #include "worker/worker.h"
-
-struct node;
-
-struct script {
-    struct node *node;
-    sim_query *query;
-    sl_session *session;
-    sl_sql_cursor cursor;
-};
 
 struct node {
     sim_world *world;
@@ -29,7 +19,7 @@ struct node {
     sl_memory_tables *memory;
     sl_driver *driver;
     sl_worker *worker;
-    struct script scripts[SIM_QUERIES_MAX];
+    sim_scripts scripts;
 };
 
 uint64_t sim_random(void *world)
@@ -53,7 +43,7 @@ static int64_t wall_ns(void *user)
 
 /* ---- faults ---- */
 
-static void perhaps_die(sim_world *w)
+void sim_world_perhaps_die(sim_world *w)
 {
     if (w->death_one_in != 0 && sim_below(w, w->death_one_in) == 0)
         w->is_dead = true;
@@ -64,7 +54,7 @@ static sl_code before_operation(void *user, const char *operation, const char *p
 {
     sim_world *w = (sim_world *)user;
     char journal[32];
-    perhaps_die(w);
+    sim_world_perhaps_die(w);
     if (w->is_dead)
         return sl_fail(err, SL_EIO, "the node is dead: %s %s", operation, path);
     if (w->fault_one_in == 0 || sim_below(w, w->fault_one_in) != 0)
@@ -96,13 +86,13 @@ static int64_t job_delay(void *user, const char *name)
     return 1 + sim_below((sim_world *)user, 2000);
 }
 
-static void on_failpoint(void *user, const char *name)
+void sim_world_failpoint(void *user, const char *name)
 {
     (void)name;
-    perhaps_die((sim_world *)user);
+    sim_world_perhaps_die((sim_world *)user);
 }
 
-static void on_event(void *user, const char *what, int64_t mono_us)
+void sim_world_event(void *user, const char *what, int64_t mono_us)
 {
     sim_world *w = (sim_world *)user;
     w->trace = sl_hash_mix(w->trace, sl_hash64(what, strlen(what)) ^ (uint64_t)mono_us);
@@ -110,7 +100,7 @@ static void on_event(void *user, const char *what, int64_t mono_us)
 
 /* ---- a life of the node ---- */
 
-static sl_code print(void *user, const char *text, size_t length, sl_error *err)
+sl_code sim_world_print(void *user, const char *text, size_t length, sl_error *err)
 {
     sim_world *w = (sim_world *)user;
     if (w->is_dead)
@@ -121,82 +111,26 @@ static sl_code print(void *user, const char *text, size_t length, sl_error *err)
     return SL_OK;
 }
 
-static void next_statement(void *user);
-
-static void on_answer(void *user, const sl_answer *a)
-{
-    struct script *s = (struct script *)user;
-    if (a->kind == SL_ANSWER_ERROR) {
-        s->query->done = true;
-        s->query->error = *a->error;
-        return;
-    }
-    if (a->kind == SL_ANSWER_ROWS) {
-        sl_bytes_clear(&s->query->shown);
-        sl_show_table(a->schema, a->chunks, a->chunk_count, UINT32_MAX, 0,
-                      sl_session_zone(s->session), &s->query->shown);
-    }
-    sl_host_post(s->node->host, s->node, next_statement, s);
-}
-
-static void next_statement(void *user)
-{
-    struct script *s = (struct script *)user;
-    sim_query *q = s->query;
-    sl_arena *arena = sl_arena_new();
-    const sl_statement *statement = NULL;
-    if (sl_sql_parse_next(sl_bytes_cstr(&q->sql), q->sql.size_bytes, &s->cursor, arena,
-                          &statement, &q->error) != SL_OK ||
-        statement == NULL) {
-        q->done = true;
-        sl_arena_free(arena);
-        return;
-    }
-    sl_session_execute(s->session, arena, statement, on_answer, s);
-}
-
-static void start_scripts(struct node *n)
-{
-    sl_options *options = sl_options_new();
-    if (sl_options_set(options, "sluice.state.partitions", "3", NULL) != SL_OK ||
-        sl_options_set(options, "sluice.sink.inlineOutput",
-                       n->world->staged ? "false" : "true", NULL) != SL_OK)
-        abort();
-    for (uint32_t i = 0; i < n->world->query_count; i++) {
-        struct script *s = &n->scripts[i];
-        sim_query *q = &n->world->queries[i];
-        *s = (struct script){
-            n, q, sl_session_new(n->driver, options), { .line = 1, .column = 1 }
-        };
-        q->done = q->refused;
-        if (!q->refused)
-            q->error = (sl_error){ 0 };
-        if (!sim_is_console(q->kind))
-            sl_bytes_clear(&q->shown);
-        if (!q->done)
-            sl_host_post(n->host, n, next_statement, s);
-    }
-    sl_options_free(options);
-}
-
 static void start(struct node *n, sim_world *w)
 {
-    sl_host_virtual_hooks hooks = {
-        .job_delay_us = job_delay, .failpoint = on_failpoint, .event = on_event, .user = w
-    };
+    sl_host_virtual_hooks hooks = { .job_delay_us = job_delay,
+                                    .failpoint = sim_world_failpoint,
+                                    .event = sim_world_event,
+                                    .user = w };
     *n = (struct node){ .world = w };
     w->is_dead = false;
     n->host = sl_host_virtual_new(sim_random(w), SIM_EPOCH_S * 1000000,
                                   sl_fs_virtual_fs(w->fs), hooks);
     n->network = sl_local_network_new();
-    sl_local_network_set_faults(n->network, (sl_link_faults){ link_copies, w });
+    sl_local_network_set_faults(n->network,
+                                (sl_link_faults){ .copies = link_copies, .user = w });
     n->kv = sl_kv_memory(sl_fs_virtual_fs(w->fs));
     n->memory = sl_memory_tables_new();
     sl_driver_config driver = { .address = "driver",
                                 .kv = &n->kv,
                                 .temp_dir = "/tmp",
                                 .memory = n->memory,
-                                .print = print,
+                                .print = sim_world_print,
                                 .user = w };
     sl_worker_config worker = { .address = "w1",
                                 .driver_address = "driver",
@@ -211,14 +145,14 @@ static void start(struct node *n, sim_world *w)
     if (sl_driver_new(n->host, network, &driver, &n->driver, NULL) != SL_OK ||
         sl_worker_new(n->host, network, &worker, &n->worker, NULL) != SL_OK)
         abort();
-    start_scripts(n);
+    sim_scripts_start(&n->scripts, w, n->host, n->driver);
 }
 
 /* Memory goes, the disk stays: nothing of the clean-up may reach a file. */
 static void end(struct node *n)
 {
     n->world->is_dead = true;
-    sl_host_close_owner(n->host, n);
+    sim_scripts_stop(&n->scripts);
     sl_driver_free(n->driver);
     sl_worker_free(n->worker);
     sl_local_network_free(n->network);
@@ -227,7 +161,7 @@ static void end(struct node *n)
     n->world->is_dead = false;
 }
 
-static bool all_done(const sim_world *w)
+bool sim_world_all_done(const sim_world *w)
 {
     for (uint32_t i = 0; i < w->query_count; i++)
         if (!w->queries[i].done)
@@ -243,10 +177,10 @@ bool sim_world_live(sim_world *w, uint32_t events)
     start(&n, w);
     w->death_one_in = death;
     w->fault_one_in = fault;
-    for (uint32_t i = 0; i < events && !w->is_dead && !all_done(w); i++)
+    for (uint32_t i = 0; i < events && !w->is_dead && !sim_world_all_done(w); i++)
         if (!sl_host_virtual_step(n.host))
             break;
-    bool done = all_done(w) && !w->is_dead;
+    bool done = sim_world_all_done(w) && !w->is_dead;
     w->death_one_in = w->fault_one_in = 0;
     end(&n);
     return done;

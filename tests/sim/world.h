@@ -45,6 +45,14 @@ uint32_t sim_below(sim_world *w, uint32_t n);
 /* Input and queries drawn from the seed. */
 void sim_world_init(sim_world *w, uint64_t seed);
 void sim_world_deinit(sim_world *w);
+bool sim_world_all_done(const sim_world *w);
+
+/* Effects: of what runs now, which is_dead, death_one_in and fault_one_in are about. */
+void sim_world_perhaps_die(sim_world *w);
+void sim_world_failpoint(void *world, const char *name);
+sl_code sim_world_print(void *world, const char *text, size_t length, sl_error *err);
+void sim_world_event(void *world, const char *what, int64_t mono_us); /* to the trace */
+
 /* A life of the node of at most `events` events. True if all its scripts ended. */
 bool sim_world_live(sim_world *w, uint32_t events);
 

@@ -194,6 +194,29 @@ static void run_until__stops_after_the_event_that_asked(void **state)
     sl_host_free(h);
 }
 
+static void note_time(void *user)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld ", (long long)sl_host_mono_us((sl_host *)user));
+    strcat(story, text);
+}
+
+static void sleep_to__what_was_due_runs_late_and_in_order(void **state)
+{
+    (void)state;
+    sl_host *h = new_host(no_hooks);
+    sl_host_timer(h, NULL, 300, note_time, h);
+    sl_host_timer(h, NULL, 100, say, "t100");
+    sl_host_timer(h, NULL, 900, note_time, h);
+    sl_host_virtual_sleep_to(h, 500);
+    assert_string_equal(story, "");
+    sl_host_virtual_sleep_to(h, 400); /* past */
+    while (sl_host_virtual_step(h))
+        ;
+    assert_string_equal(story, "t100 500 900 ");
+    sl_host_free(h);
+}
+
 static void rand64__is_the_same_for_the_same_seed(void **state)
 {
     (void)state;
@@ -242,6 +265,7 @@ int main(void)
         cmocka_unit_test(timer_cancel__takes_one_timer_away),
         cmocka_unit_test(close_owner__drops_all_of_that_owner_only),
         cmocka_unit_test(run_until__stops_after_the_event_that_asked),
+        cmocka_unit_test(sleep_to__what_was_due_runs_late_and_in_order),
         cmocka_unit_test(rand64__is_the_same_for_the_same_seed),
         cmocka_unit_test(failpoint__goes_to_the_hook),
     };

@@ -95,7 +95,8 @@ static inline struct rig *rig_new(enum link_kind kind)
         r->network = sl_local_network_of(r->local);
         r->loss_percent = 10;
         if (kind == LINK_LOSSY)
-            sl_local_network_set_faults(r->local, (sl_link_faults){ rig_faulty, r });
+            sl_local_network_set_faults(
+                r->local, (sl_link_faults){ .copies = rig_faulty, .user = r });
     } else {
         assert_int_equal(sl_host_real_new(&r->host, NULL), SL_OK);
         assert_int_equal(sl_zmq_network_new(100, &r->zmq, NULL), SL_OK);

@@ -138,7 +138,7 @@ static void send__delivers_once_and_in_order_over_a_bad_link(void **state)
     struct fixture *f = (struct fixture *)*state;
     for (f->loss_percent = 0; f->loss_percent <= 60; f->loss_percent += 20) {
         f->a.received = f->b.received = 0;
-        sl_link_faults faults = { faulty, f };
+        sl_link_faults faults = { .copies = faulty, .user = f };
         sl_local_network_set_faults(f->network, faults);
         send_numbers(f, &f->a, "b", 0, MESSAGES);
         send_numbers(f, &f->b, "a", 0, MESSAGES);
