@@ -210,6 +210,11 @@ sl_client_status sl_client_open(const sl_client_config *config, sl_client **ret_
     if (code == SL_OK)
         code = sl_master_parse(config->master != NULL ? config->master : "local[*]",
                                &master, &e);
+    if (code == SL_OK && config->is_detached && master.kind != SL_MASTER_REMOTE)
+        code = sl_fail(&e, SL_EINVAL,
+                       "queries of a client that leaves need a driver that stays: master "
+                       "sluice://HOST:PORT, not '%s'",
+                       config->master != NULL ? config->master : "local[*]");
     if (code != SL_OK) {
         sl_options_free(options);
         return fail_usage(err, &e);
@@ -217,6 +222,7 @@ sl_client_status sl_client_open(const sl_client_config *config, sl_client **ret_
     sl_client *c = (sl_client *)sl_calloc(1, sizeof *c);
     c->print = config->print;
     c->print_user = config->print_user;
+    c->is_detached = config->is_detached;
     c->options = options;
     init_sync(c);
     code = start(c, &master, &e);

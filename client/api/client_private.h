@@ -54,6 +54,7 @@ struct sl_client {
     sl_lane events_lane, console_lane;
     int (*print)(void *user, const char *text, size_t length);
     void *print_user;
+    bool is_detached; /* no statement waits for the query it starts */
 
     pthread_mutex_t lock;
     pthread_cond_t wake;

@@ -32,10 +32,10 @@ static sl_code take_statement(const char *sql, size_t length, sl_client_place *p
     return code;
 }
 
-static bool is_waited_for(const sl_statement *s)
+static bool is_waited_for(const sl_statement *s, bool detached)
 {
     return s->kind == SL_ST_AWAIT_STREAMING_QUERY ||
-           (s->kind == SL_ST_CREATE_STREAMING_QUERY &&
+           (s->kind == SL_ST_CREATE_STREAMING_QUERY && !detached &&
             (s->trigger == SL_TRIGGER_ONCE || s->trigger == SL_TRIGGER_AVAILABLE_NOW));
 }
 
@@ -101,7 +101,7 @@ static sl_client_status run_statement(sl_client *c, const struct statement *s,
 {
     sl_error e;
     sl_reply reply = { NULL, NULL };
-    bool waits = is_waited_for(s->parsed) && !detached;
+    bool waits = is_waited_for(s->parsed, detached);
     sl_cmsg_request q = { .kind = SL_REQUEST_EXECUTE,
                           .text = s->text,
                           .flag = detached || waits,
@@ -139,7 +139,7 @@ sl_client_status sl_client_next(sl_client *c, const char *sql, size_t length,
     else if (s.parsed == NULL)
         *ret_result = NULL;
     else
-        status = run_statement(c, &s, false, ret_result, err);
+        status = run_statement(c, &s, c->is_detached, ret_result, err);
     sl_arena_free(s.arena);
     return status;
 }

@@ -18,7 +18,7 @@ static const struct command {
     { "sql", sl_cli_sql,
       "sql -e TEXT | -f FILE      run statements and print their results" },
     { "query", sl_cli_query,
-      "query progress|status      what a checkpoint says of its query" },
+      "query list|status|...      queries of a cluster; what a checkpoint says of its query" },
     { "checkpoint", sl_cli_checkpoint,
       "checkpoint inspect|verify  what a checkpoint holds, and whether it is whole" },
     { "test", sl_stest_main,

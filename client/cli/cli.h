@@ -14,7 +14,7 @@ int sl_cli_main(int argc, char **argv);
 
 int sl_cli_run(int argc, char **argv);        /* run FILE.sql */
 int sl_cli_sql(int argc, char **argv);        /* sql -e | -f */
-int sl_cli_query(int argc, char **argv);      /* query progress | status DIR */
+int sl_cli_query(int argc, char **argv);      /* query list | status | ... */
 int sl_cli_checkpoint(int argc, char **argv); /* checkpoint inspect | verify DIR */
 int sl_cli_driver(int argc, char **argv); /* the processes of a cluster */
 int sl_cli_worker(int argc, char **argv);

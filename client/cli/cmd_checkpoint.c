@@ -1,4 +1,4 @@
-/* `sluice checkpoint` and `sluice query` on checkpoints that are not in use. */
+/* `sluice checkpoint`, on checkpoints that are not in use. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +23,6 @@ static const char checkpoint_help[] =
     "state of the last commit from it; exit 4 if something is damaged.\n"
     "Both change nothing, and want a checkpoint that is not in use.\n";
 
-static const char query_help[] =
-    "usage: sluice query progress DIR [--batches N]\n"
-    "       sluice query status DIR [--json]\n"
-    "\n"
-    "progress prints the reports of the newest batches (20), one JSON object a line;\n"
-    "status the query and its last batch. DIR is a checkpoint location that is not in\n"
-    "use: a running query prints its own with DESCRIBE STREAMING QUERY.\n";
-
 struct arguments {
     const char *words[2]; /* verb, directory */
     const char *batches_text;
@@ -38,29 +30,30 @@ struct arguments {
     uint32_t batches;
 };
 
-static bool parse(int argc, char **argv, const char *command, const char *help,
-                  const char *const *verbs, struct arguments *a, int *ret_exit)
+static bool parse(int argc, char **argv, struct arguments *a, int *ret_exit)
 {
+    static const char *const verbs[] = { "inspect", "verify" };
     const sl_cli_flag flags[] = {
         { .name = "--json", .on = &a->json },
         { .name = "--batches", .value = &a->batches_text },
     };
-    const sl_cli_spec spec = { .command = command,
-                               .help = help,
+    const sl_cli_spec spec = { .command = "checkpoint",
+                               .help = checkpoint_help,
                                .flags = flags,
                                .flag_count = 2,
                                .positional = a->words,
                                .positional_max = 2 };
     a->batches = 20;
     if (!sl_cli_parse(&spec, argc, argv, ret_exit) ||
-        !sl_cli_verb(command, a->words[0], verbs, 2, ret_exit))
+        !sl_cli_verb("checkpoint", a->words[0], verbs, 2, ret_exit))
         return false;
-    if (a->batches_text != NULL && !sl_cli_number(command, "--batches", a->batches_text,
-                                                  BATCHES_MAX, &a->batches, ret_exit))
+    if (a->batches_text != NULL &&
+        !sl_cli_number("checkpoint", "--batches", a->batches_text, BATCHES_MAX,
+                       &a->batches, ret_exit))
         return false;
     if (a->words[1] == NULL) {
-        *ret_exit = sl_cli_usage_error(command, "%s %s wants a checkpoint directory",
-                                       command, a->words[0]);
+        *ret_exit = sl_cli_usage_error(
+            "checkpoint", "checkpoint %s wants a checkpoint directory", a->words[0]);
         return false;
     }
     return true;
@@ -167,32 +160,9 @@ static int verify(const struct arguments *a)
 
 int sl_cli_checkpoint(int argc, char **argv)
 {
-    static const char *const verbs[] = { "inspect", "verify" };
     struct arguments a = { 0 };
     int code = 0;
-    if (!parse(argc, argv, "checkpoint", checkpoint_help, verbs, &a, &code))
+    if (!parse(argc, argv, &a, &code))
         return code;
     return strcmp(a.words[0], "inspect") == 0 ? inspect(&a) : verify(&a);
-}
-
-int sl_cli_query(int argc, char **argv)
-{
-    static const char *const verbs[] = { "progress", "status" };
-    struct arguments a = { 0 };
-    sl_client_error e;
-    char *text = NULL;
-    int code = 0;
-    if (!parse(argc, argv, "query", query_help, verbs, &a, &code))
-        return code;
-    sl_client_status status =
-        strcmp(a.words[0], "progress") == 0
-            ? sl_client_saved_progress(a.words[1], a.batches, &text, &e)
-            : sl_client_saved_status(a.words[1], a.json, &text, &e);
-    if (status != SL_CLIENT_OK) {
-        fprintf(stderr, "[%s] %s SQLSTATE: %s\n", e.error_class, e.message, e.sqlstate);
-        return (int)status;
-    }
-    fputs(text, stdout);
-    sl_client_text_free(text);
-    return 0;
 }

@@ -147,7 +147,7 @@ static int show_status(json_t *status, const char *master, bool json)
 {
     json_object_set_new(status, "master", json_string(master));
     if (json) {
-        json_dumpf(status, stdout, JSON_COMPACT);
+        json_dumpf(status, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
         putchar('\n');
     } else {
         sl_cluster_show(status, stdout);

@@ -13,7 +13,8 @@
 #include "client/cli/script.h"
 
 static const char run_help[] =
-    "usage: sluice run FILE.sql [--master local[N]] [--conf NAME=VALUE]... [--verbose]\n"
+    "usage: sluice run FILE.sql [--master MASTER] [--conf NAME=VALUE]...\n"
+    "                  [--detach] [--verbose]\n"
     "\n"
     "Runs the statements of a file in order. CREATE STREAMING QUERY with TRIGGER ONCE "
     "or\n"
@@ -24,7 +25,13 @@ static const char run_help[] =
     "\n"
     "  FILE.sql           - is standard input\n"
     "  --master local[N]  N executors in this process; local[*], the default, takes one\n"
-    "                     per processor\n"
+    "                     per processor. local-cluster[W,N]: a driver and W workers of "
+    "N\n"
+    "                     executors, processes that end with this one.\n"
+    "                     sluice://HOST:PORT, ipc://PATH: a driver that runs\n"
+    "                     (`sluice cluster start`)\n"
+    "  --detach           leave when the statements are done; queries go on, none is\n"
+    "                     awaited. Wants a driver that runs\n"
     "  --conf NAME=VALUE  a setting (`sluice options` lists them; spark.* names work)\n"
     "  --verbose          a log of what happens, on standard error\n"
     "\n"
@@ -48,7 +55,7 @@ static const char sql_help[] =
 
 struct arguments {
     const char *file, *text, *master;
-    bool json, keep_going, verbose;
+    bool json, keep_going, verbose, detach;
     sl_client_setting *settings; /* names are ours, values the argument's */
     uint32_t setting_count;
 };
@@ -72,10 +79,11 @@ static bool take_setting(void *user, const char *pair, sl_error *err)
 static bool parse(int argc, char **argv, bool is_sql, struct arguments *a, int *ret_exit)
 {
     const sl_cli_flag flags[] = {
+        { .name = "--detach", .on = &a->detach }, /* of run */
         { .name = "--master", .value = &a->master },
         { .name = "--conf", .each = take_setting, .user = a },
         { .name = "--verbose", .on = &a->verbose },
-        { .name = "-e", .value = &a->text },
+        { .name = "-e", .value = &a->text }, /* from here on of sql */
         { .name = "-f", .value = &a->file },
         { .name = "--json", .on = &a->json },
         { .name = "--keep-going", .on = &a->keep_going },
@@ -83,8 +91,8 @@ static bool parse(int argc, char **argv, bool is_sql, struct arguments *a, int *
     const sl_cli_spec spec = {
         .command = is_sql ? "sql" : "run",
         .help = is_sql ? sql_help : run_help,
-        .flags = flags,
-        .flag_count = is_sql ? 7 : 3,
+        .flags = is_sql ? flags + 1 : flags,
+        .flag_count = is_sql ? 7 : 4,
         .positional = &a->file,
         .positional_max = is_sql ? 0 : 1,
     };
@@ -146,7 +154,8 @@ static int run_arguments(const struct arguments *a, bool is_sql)
             .length = text.size_bytes,
             .client = { .master = a->master,
                         .settings = a->settings,
-                        .setting_count = a->setting_count },
+                        .setting_count = a->setting_count,
+                        .is_detached = a->detach },
             .json = a->json,
             .keep_going = a->keep_going,
             .show_rows = is_sql ? UINT32_MAX : 20,

@@ -204,6 +204,29 @@ static bool run_statement(struct script *s, sl_client_place *place)
     return true;
 }
 
+static bool has_signal(struct script *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool any = s->signals > 0;
+    pthread_mutex_unlock(&s->lock);
+    return any;
+}
+
+/* The queries that go on without us. */
+static void name_left(struct script *s)
+{
+    sl_client_query *queries;
+    uint32_t count;
+    if (sl_client_queries(s->client, &queries, &count, NULL) != SL_CLIENT_OK)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        if (queries[i].is_active)
+            fprintf(stderr,
+                    "note: query %s goes on: `sluice query attach %s --master %s`\n",
+                    queries[i].name, queries[i].name, s->config->client.master);
+    sl_client_queries_free(queries);
+}
+
 static void run_statements(struct script *s)
 {
     sl_client_place place = SL_CLIENT_PLACE_START;
@@ -214,6 +237,10 @@ static void run_statements(struct script *s)
     pthread_mutex_unlock(&s->lock);
     if (failed || s->pipe_closed)
         (void)sl_client_stop(s->client, NULL, false, NULL);
+    else if (s->config->client.is_detached && !has_signal(s)) {
+        name_left(s);
+        return;
+    }
     (void)sl_client_await(s->client, NULL, -1, NULL, NULL);
 }
 

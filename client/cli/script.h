@@ -22,8 +22,8 @@ typedef struct sl_script_config {
     uint32_t show_truncate; /* characters a cell; 0 all */
 } sl_script_config;
 
-/* Ends when all statements have answered and no streaming query runs. Returns the exit
- * code. */
+/* Ends when all statements have answered and, unless the client is detached, no streaming
+ * query runs. Returns the exit code. */
 int sl_script_run(const sl_script_config *config);
 
 #endif /* SL_CLIENT_CLI_SCRIPT_H */

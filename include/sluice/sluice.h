@@ -142,6 +142,9 @@ typedef struct sl_client_config {
      * query that printed ends. NULL: standard output, where a closed pipe is the same. */
     int (*print)(void *user, const char *text, size_t length);
     void *print_user;
+    /* CREATE STREAMING QUERY returns as soon as the query runs, whatever its trigger, as
+     * sl_client_start does: for a client that leaves. Wants a driver that outlives it. */
+    bool is_detached;
 } sl_client_config;
 
 /* Takes milliseconds: nothing is read, listed or connected before it is needed. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `sluice cluster`: a fleet of one configuration file is started, looked at, scaled, loses its driver and a
-# worker, and is stopped; only processes that its record names are ever signalled.
+# worker, and is stopped; only processes that its record names are ever signalled. `run --detach` and
+# `sluice query` on what runs there.
 set -u
 sluice=$1
 cd "$(dirname "$0")/../.."
@@ -94,6 +95,59 @@ expect 0 '"name":"w1"' "$sluice" cluster status --master "$master" --json
 "$sluice" run examples/mobile/tutorial.sql --master "$master" 2>/dev/null | diff - tests/cli/expected/tutorial.out ||
     fail "the tutorial prints something else"
 
+# a query goes on without the client that started it
+mkdir "$work/in"
+row() { # n
+    echo "{\"id\":\"a\",\"n\":1}" >"$work/row"
+    mv "$work/row" "$work/in/$1.json"
+}
+row 1
+cat >"$work/sums.sql" <<SQL
+CREATE TABLE t (id STRING, n BIGINT) USING json OPTIONS (path '$work/in', maxFilesPerTrigger 1);
+CREATE STREAMING QUERY sums OUTPUT MODE complete TRIGGER PROCESSING TIME '50 milliseconds'
+  CHECKPOINT LOCATION '$work/cp' INTO console AS SELECT id, sum(n) AS s FROM STREAM t GROUP BY id;
+SQL
+expect 2 "need a driver that stays" "$sluice" run "$work/sums.sql" --detach
+expect 0 "query sums goes on" "$sluice" run "$work/sums.sql" --detach --master "$master"
+batch() { # at least
+    wait_until 20 "[q['lastBatch'] >= $1 for q in s['queries'] if q['name'] == 'sums'] == [True]"
+}
+batch 0
+expect 0 "sums " "$sluice" query list --master "$master"
+expect 0 '"name":"sums"' "$sluice" query list --master "$master" --json
+expect 0 "state       " "$sluice" query status sums --master "$master"
+expect 0 '"isActive":true' "$sluice" query status sums --master "$master" --json
+expect 0 '"batchId":0' "$sluice" query progress sums --master "$master" --batches 1
+expect 1 "did you mean \`sums\`?" "$sluice" query status sms --master "$master"
+expect 1 "did you mean \`sums\`?" "$sluice" query stop sms --master "$master"
+expect 2 "wants --master" "$sluice" query stop sums
+expect 2 "wants the name of a query" "$sluice" query attach --master "$master"
+expect 2 "did you mean 'status'" "$sluice" query statsu sums --master "$master"
+expect 2 "has no queries but its own" "$sluice" query list --master "local[2]"
+expect 3 "no driver answers" "$sluice" query list --master "ipc://$work/none"
+
+# attached: the console text of what comes; a reader that leaves does not end the query
+"$sluice" query attach sums --master "$master" >"$work/attached" 2>&1 &
+attached=$!
+wait_until 10 "s['driver']['clients'] == 2"
+row 2
+batch 1
+for _ in $(seq 200); do
+    grep -q '|  a|  2|' "$work/attached" && break
+    sleep 0.05
+done
+grep -q '|  a|  2|' "$work/attached" || fail "attach shows: $(cat "$work/attached")"
+timeout 20 "$sluice" query attach sums --master "$master" | head -n 1 >"$work/head" &
+reader=$!
+wait_until 10 "s['driver']['clients'] == 3"
+for n in 3 4 5; do
+    row $n
+    batch $((n - 1))
+done
+wait $reader || fail "attach into a closed pipe does not leave"
+[ "$(field "[q['state'] in ('FAILED', 'STOPPED') for q in s['queries'] if q['name'] == 'sums']")" = "[False]" ] ||
+    fail "a reader that left ended the query"
+
 # more workers, fewer, one that died
 expect 0 "3 workers pid" "$sluice" cluster scale 3 --config "$config"
 wait_until 10 "len(s['workers']) == 3"
@@ -112,6 +166,21 @@ expect 3 "(pid $driver) has ended" "$sluice" cluster status --config "$config"
 expect 0 "$master" "$sluice" cluster start --config "$config"
 [ "$(pid_of 0)" = "$worker" ] || fail "the worker that lived was not kept"
 wait_until 10 "len(s['workers']) == 2 and all(p['isAlive'] for p in s['processes'])"
+
+# the query went through all that, and a stop of the cluster keeps it
+row 6
+batch 5
+expect 0 "is stopped" "$sluice" cluster stop --config "$config"
+row 7
+expect 0 "2 workers" "$sluice" cluster start --config "$config"
+batch 6
+master=$(cat "$work/fleet/master")
+expect 0 "sums has ended" "$sluice" query stop sums --master "$master"
+expect 0 "STOPPED" "$sluice" query status sums --master "$master"
+expect 0 "batch 6 " "$sluice" query status "$work/cp"
+worker=$(pid_of 0)
+kill "$attached" 2>/dev/null
+wait "$attached" 2>/dev/null
 
 # stop: all gone; a record that names a process of another start time harms nobody
 expect 0 "is stopped" "$sluice" cluster stop --config "$config"
