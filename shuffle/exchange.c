@@ -287,7 +287,8 @@ sl_code sl_exchange_new(const sl_exchange_config *config, sl_exchange **ret,
     if (config->shuffle != NULL) {
         init_peers(x, config);
         sl_shuffle__add(config->shuffle, x);
-        sl_exchange__announce(x);
+        for (uint32_t peer = 0; peer < config->peer_count; peer++)
+            sl_exchange__announce(x, peer);
     }
     *ret = x;
     return SL_OK;

@@ -168,7 +168,7 @@ void sl_exchange__drop_outgoing(sl_exchange *x);
 void sl_exchange__on_block(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h,
                            sl_blob *frame);
 void sl_exchange__on_end(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h);
-void sl_exchange__announce(sl_exchange *x);
+void sl_exchange__announce(sl_exchange *x, uint32_t peer);
 /* A pulled frame as a chunk; any thread. */
 SL_CHECKED sl_code sl_exchange__decode(sl_exchange *x, const sl_xblock *b, sl_chunk **ret,
                                        sl_error *err);

@@ -204,9 +204,21 @@ static void fail_with(sl_shuffle *s, const char *address, uint64_t lost, uint64_
     }
 }
 
+/* What was sent to it before it was heard went to the life before and is dropped. That
+ * can only have been an OPEN: all else answers what it says. */
+static void announce_to(sl_shuffle *s, const char *address, uint64_t incarnation)
+{
+    for (sl_exchange *x = s->exchanges; x != NULL; x = x->next) {
+        uint32_t peer = find_peer(x, address, incarnation);
+        if (peer != UINT32_MAX && !x->let_go && !atomic_load(&x->aborted))
+            sl_exchange__announce(x, peer);
+    }
+}
+
 void sl_shuffle_on_peer(sl_shuffle *s, const char *address, uint64_t incarnation)
 {
     fail_with(s, address, 0, incarnation);
+    announce_to(s, address, incarnation);
 }
 
 void sl_shuffle_on_peer_lost(sl_shuffle *s, const char *address, uint64_t incarnation)

@@ -28,7 +28,7 @@ struct world;
 struct node {
     struct world *world;
     char address[16];
-    uint64_t incarnation;
+    uint64_t lives, incarnation;
     sl_channel *channel;
     sl_shuffle *shuffle;
     sl_exchange *exchange;
@@ -130,7 +130,8 @@ static void node_open(struct world *w, uint32_t i, bool spills)
     n->world = w;
     snprintf(n->address, sizeof n->address, "w%u", i);
     snprintf(dir, sizeof dir, "/spill-w%u", i);
-    n->incarnation = 100 + i;
+    n->incarnation = 100 * ++n->lives + i;
+    n->gone = false;
     sl_channel_callbacks callbacks = {
         .on_message = on_message, .on_peer = on_peer, .on_room = on_room, .user = n
     };
@@ -609,6 +610,36 @@ static void open__is_remembered_until_the_exchange_is_made(void **state)
     world_free(w);
 }
 
+static void begin_anew(struct world *w)
+{
+    memset(w->pushed, 0, sizeof w->pushed);
+    memset(w->ended, 0, sizeof w->ended);
+    memset(w->at_end, 0, sizeof w->at_end);
+    memset(w->rows_of, 0, sizeof w->rows_of);
+    memset(w->got_count, 0, sizeof w->got_count);
+}
+
+/* The driver names a new life that was not heard yet: what is sent first is addressed to
+ * the life before. */
+static void open__reaches_a_peer_that_came_back_unheard(void **state)
+{
+    (void)state;
+    struct world *w = world_new(2, 3, 0, false);
+    open_exchanges(w);
+    run_to_end(w);
+    sl_exchange_free(w->nodes[0].exchange);
+    node_close(&w->nodes[1]);
+    sl_host_virtual_advance(w->host, 1000000);
+    node_open(w, 1, false);
+    begin_anew(w);
+    exchange_open(w, 0, 2);
+    sl_host_virtual_advance(w->host, 1000000);
+    exchange_open(w, 1, 2);
+    run_to_end(w);
+    check_rows(w);
+    world_free(w);
+}
+
 static void end__of_no_rows_waits_for_a_peer_that_opens_late(void **state)
 {
     (void)state;
@@ -868,6 +899,7 @@ int main(void)
         cmocka_unit_test(abort__frees_what_came_and_what_waits),
         cmocka_unit_test(on_message__drops_blocks_of_an_older_attempt),
         cmocka_unit_test(open__is_remembered_until_the_exchange_is_made),
+        cmocka_unit_test(open__reaches_a_peer_that_came_back_unheard),
         cmocka_unit_test(end__of_no_rows_waits_for_a_peer_that_opens_late),
         cmocka_unit_test(end__with_other_counts_than_came_fails),
         cmocka_unit_test(block__that_skips_a_number_fails),
