@@ -40,6 +40,13 @@ foreach(part RANGE 0 3)
   add_test(NAME sim_${part} COMMAND simulate ${first} ${last})
   set_tests_properties(sim_${part} PROPERTIES TIMEOUT 280 LABELS sim)
 endforeach()
+# A cluster: a sample here, 2,000 in .ci/run.
+if(SLUICE_SANITIZE STREQUAL "")
+  add_test(NAME sim_cluster COMMAND simulate --workers 3 1 200)
+else()
+  add_test(NAME sim_cluster COMMAND simulate --workers 3 1 40)
+endif()
+set_tests_properties(sim_cluster PROPERTIES TIMEOUT 280 LABELS sim)
 add_test(NAME sim_trace COMMAND bash ${CMAKE_SOURCE_DIR}/tests/sim/same_trace.sh $<TARGET_FILE:simulate>)
 set_tests_properties(sim_trace PROPERTIES TIMEOUT 120 LABELS sim)
 

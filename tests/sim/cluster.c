@@ -12,11 +12,8 @@
 #include "worker/worker.h"
 
 #define MACHINES_MAX (1 + SIM_WORKERS_MAX)
-#define HEARTBEAT_US 500000
-#define FENCE_US 4000000
+#define LEASE_US 5000000 /* as the defaults are; shorter in most schedules */
 #define RETURN_US 200000 /* of a worker that was fenced */
-#define STOPPED_US_MAX 10000000
-#define CUT_OFF_US_MAX 8000000
 #define AWAY_US_MAX 3000000
 #define SLOW_JOB_US 300000
 #define QUIET_US_MAX 300000 /* between two troubles */
@@ -47,6 +44,7 @@ struct cluster {
     uint32_t count;
     sl_local_network *network;
     sl_kv_factory kv;
+    uint32_t lease_us; /* silence after which a worker is given up */
     int64_t now_us;
     int64_t cut_off_until_us[MACHINES_MAX][MACHINES_MAX];
     int64_t next_trouble_us; /* INT64_MAX: no more */
@@ -127,18 +125,39 @@ static void on_fenced(void *user, const char *why, bool may_return)
     ((struct machine *)user)->is_fenced = true;
 }
 
+static void set_time(sl_options *o, const char *name, uint32_t us)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%u us", us);
+    if (sl_options_set(o, name, text, NULL) != SL_OK)
+        abort();
+}
+
+static sl_options *timing_options(const struct cluster *c)
+{
+    sl_options *o = sl_options_new();
+    set_time(o, "sluice.worker.suspectAfter", c->lease_us * 2 / 5);
+    set_time(o, "sluice.worker.deadAfter", c->lease_us);
+    set_time(o, "sluice.worker.reconnectWithin", c->lease_us / 10);
+    return o;
+}
+
 static sl_code start_driver(struct machine *m)
 {
     struct cluster *c = m->cluster;
+    sl_options *options = timing_options(c);
     m->memory = sl_memory_tables_new();
-    sl_driver_config config = { .address = m->address,
+    sl_driver_config config = { .options = options,
+                                .address = m->address,
                                 .kv = &c->kv,
                                 .temp_dir = "/tmp",
                                 .memory = m->memory,
                                 .print = sim_world_print,
                                 .user = c->world };
-    SL_TRY(sl_driver_new(m->host, sl_local_network_of(c->network), &config, &m->driver,
-                         NULL));
+    sl_code code = sl_driver_new(m->host, sl_local_network_of(c->network), &config,
+                                 &m->driver, NULL);
+    sl_options_free(options);
+    SL_TRY(code);
     sim_scripts_start(&m->scripts, c->world, m->host, m->driver);
     return SL_OK;
 }
@@ -154,8 +173,8 @@ static sl_code start_worker(struct machine *m)
                                 .memory_bytes = INT64_MAX,
                                 .kv = &c->kv,
                                 .work_dir = work_dir,
-                                .heartbeat_us = HEARTBEAT_US,
-                                .fence_us = FENCE_US,
+                                .heartbeat_us = c->lease_us / 10,
+                                .fence_us = c->lease_us * 4 / 5,
                                 .on_fenced = on_fenced,
                                 .user = m,
                                 .snapshot_rule = &c->world->snapshot_rule };
@@ -248,7 +267,7 @@ static void leave(struct machine *m)
 static void cut_off(struct cluster *c)
 {
     uint32_t i = some_machine(c)->index, k = some_machine(c)->index;
-    c->cut_off_until_us[i][k] = after(c, one_in(c, 2) ? CUT_OFF_US_MAX : 300000);
+    c->cut_off_until_us[i][k] = after(c, one_in(c, 2) ? 2 * c->lease_us : 300000);
 }
 
 static void lose_power(struct machine *m)
@@ -284,7 +303,7 @@ static void make_trouble(struct cluster *c)
         m->fault_one_in = 5 + sim_below(c->world, 200);
         break;
     case 6:
-        m->stopped_until_us = after(c, STOPPED_US_MAX);
+        m->stopped_until_us = after(c, 2 * c->lease_us);
         break;
     case 7:
     case 8:
@@ -391,6 +410,7 @@ bool sim_cluster_live(sim_world *w, uint32_t workers, uint32_t troubles, uint32_
                          .kv = sl_kv_memory(sl_fs_virtual_fs(w->fs)),
                          .troubles_left = troubles,
                          .restarts_left = RESTARTS_WHEN_WELL };
+    c.lease_us = one_in(&c, 4) ? LEASE_US : LEASE_US / 10;
     SL_ASSERT(workers > 0 && workers <= SIM_WORKERS_MAX);
     sl_local_network_set_faults(c.network,
                                 (sl_link_faults){ link_copies, link_hears_down, &c });

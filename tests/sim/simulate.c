@@ -7,6 +7,9 @@
  * loss; file operations fail at random.  Then the world heals and the queries run to
  * their end.
  *
+ * With --workers N the node is a cluster of a driver and N workers (cluster.h): up to 25
+ * troubles come upon single machines while the others go on.
+ *
  * A journal whose sync failed before the power went may have a hole: then its query may
  * be refused, naming the file; it may never be silently short.
  *
@@ -15,8 +18,9 @@
  * made again from what commits name; nothing stays staged; the same seed gives the same
  * trace.
  *
- * usage: simulate [--trace] FIRST [LAST]    prints the seed of each failure and how to
- *                                           repeat it; --trace: of every seed its trace
+ * usage: simulate [--workers N] [--trace] [--verbose] FIRST [LAST]
+ *        prints the seed of each failure and how to repeat it; --trace: of every seed its
+ *        trace; --verbose: the log
  */
 #include <stdio.h>
 #include <stdlib.h>
