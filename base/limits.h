@@ -24,7 +24,8 @@
 #define SL_SOURCES_MAX 64
 #define SL_SLICES_MAX (1 << 20) /* slices of one batch */
 #define SL_EXECUTORS_MAX 256
-#define SL_FRAME_BYTES_MAX (64u << 20) /* one message between processes */
+#define SL_FRAME_BYTES_MAX (64u << 20)      /* one message between processes */
+#define SL_TASK_SLICE_BYTES_MAX (60u << 20) /* slices of a TASK; the rest is its plan */
 #define SL_RESULT_BYTES_MAX (8u << 20) /* aim of one RESULT; one larger row is fine */
 #define SL_RESULT_WINDOW_BYTES                                                           \
     (16u << 20) /* result rows a worker has on their way per attempt */

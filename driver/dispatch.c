@@ -131,28 +131,42 @@ static void abort_others(sl_dispatch *x, const sl_share *but)
             sl_dispatch__send(x, x->shares[i].worker, &m);
 }
 
-static void say_moved(void *user)
+static void say_soon(void *user)
 {
     sl_dispatch *x = (sl_dispatch *)user;
-    sl_batch_result r = { .is_not_counted = true };
+    sl_batch_result r = x->soon_result;
     x->soon = (sl_timer_ref){ 0 };
-    r.code = sl_fail(&r.error, SL_EAGAIN, "state partitions moved to other workers");
     finish(x, &r);
+}
+
+/* The try ends with soon_result. */
+static void end_soon(sl_dispatch *x)
+{
+    sl_host *h = x->driver->host;
+    x->waits = true; /* nothing is out */
+    x->soon = sl_host_timer(h, x->driver, sl_host_mono_us(h), say_soon, x);
 }
 
 static void try_to_send(sl_dispatch *x)
 {
     uint32_t moved;
+    sl_batch_result *r = &x->soon_result;
+    *r = (sl_batch_result){ .code = SL_OK };
     x->waits = !sl_dispatch__place(x, &moved);
     if (x->waits)
         return; /* again when a worker joins, is back, or is lost */
-    if (moved == 0) {
-        sl_dispatch__send_tasks(x);
+    if (moved > 0) {
+        r->is_not_counted = true;
+        r->code =
+            sl_fail(&r->error, SL_EAGAIN, "state partitions moved to other workers");
+        end_soon(x);
         return;
     }
-    x->waits = true; /* nothing is out */
-    sl_host *h = x->driver->host;
-    x->soon = sl_host_timer(h, x->driver, sl_host_mono_us(h), say_moved, x);
+    r->code = sl_dispatch__send_tasks(x, &r->error);
+    if (r->code != SL_OK) {
+        abort_others(x, NULL);
+        end_soon(x);
+    }
 }
 
 void sl_dispatch_start(sl_dispatch *x, const sl_batch_spec *spec,

@@ -51,7 +51,8 @@ struct sl_dispatch {
     sl_msg_attempt at;
     sl_dispatch_fn on_result;
     void *user;
-    sl_timer_ref soon; /* a result that must not come from inside start */
+    sl_timer_ref soon; /* a result that must not come from inside start: */
+    sl_batch_result soon_result;
 
     /* placement of the try, by worker number */
     uint32_t *partition_owners; /* [partitions] */
@@ -83,8 +84,10 @@ void sl_dispatch__send(sl_dispatch *x, const sl_dworker *w, const sl_message *m)
 /* Who runs what; false: there is no worker to run it now. *ret_moved: how many partitions
  * have a new owner and a state to bring there. */
 bool sl_dispatch__place(sl_dispatch *x, uint32_t *ret_moved);
-/* DEPLOY where it is missing, and TASK, to every worker with a share. */
-void sl_dispatch__send_tasks(sl_dispatch *x);
+/* DEPLOY where it is missing, and TASK, to every worker with a share.  On an error some
+ * have theirs and some do not: SL_ELIMIT it is larger than a message, SL_EAGAIN a worker
+ * takes nothing more now. */
+SL_CHECKED sl_code sl_dispatch__send_tasks(sl_dispatch *x, sl_error *err);
 
 /* dispatch_result.c */
 void sl_dispatch__drop_results(sl_dispatch *x);

@@ -238,9 +238,27 @@ static void own_partitions(const sl_dispatch *x, uint32_t number, sl_arena *aren
     task->partitions = rows;
 }
 
-static void send_task(sl_dispatch *x, uint32_t share, const struct task_parts *parts,
-                      sl_arena *arena)
+/* Rows of memory tables and of VALUES travel inside their slices: so that a TASK that
+ * would be no message is an answer and not a wait without end. */
+static sl_code check_size(const sl_dispatch *x, const sl_dworker *w, const sl_msg_task *t,
+                          sl_error *err)
 {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < t->slice_count; i++)
+        bytes += t->slices[i].bytes.size_bytes;
+    if (bytes <= SL_TASK_SLICE_BYTES_MAX)
+        return SL_OK;
+    return sl_fail(err, SL_ELIMIT,
+                   "the slices of batch %lld for worker %s have %zu bytes, a task can "
+                   "carry %u: rows of a memory table or of VALUES travel inside them. "
+                   "Write such rows to files, or let more workers share them",
+                   (long long)x->at.batch, w->name, bytes, SL_TASK_SLICE_BYTES_MAX);
+}
+
+static sl_code send_task(sl_dispatch *x, uint32_t share, const struct task_parts *parts,
+                         sl_arena *arena, sl_error *err)
+{
+    const sl_dworker *w = x->shares[share].worker;
     uint32_t number = x->shares[share].number;
     sl_message m = { .kind = SL_MSG_TASK };
     sl_msg_task *t = &m.u.task;
@@ -264,17 +282,20 @@ static void send_task(sl_dispatch *x, uint32_t share, const struct task_parts *p
                         .partition_owners = parts->partition_owners };
     own_slices(x, number, arena, t);
     own_partitions(x, number, arena, t);
-    sl_dispatch__send(x, x->shares[share].worker, &m);
+    SL_TRY(check_size(x, w, t, err));
+    return sl_driver__send(x->driver, w->address, &m, err);
 }
 
-void sl_dispatch__send_tasks(sl_dispatch *x)
+sl_code sl_dispatch__send_tasks(sl_dispatch *x, sl_error *err)
 {
     sl_arena *arena = sl_arena_new();
     struct task_parts parts;
+    sl_code code = SL_OK;
     fill_parts(x, arena, &parts);
-    for (uint32_t i = 0; i < x->share_count; i++) {
+    for (uint32_t i = 0; i < x->share_count && code == SL_OK; i++) {
         deploy(x, x->shares[i].worker);
-        send_task(x, i, &parts, arena);
+        code = send_task(x, i, &parts, arena, err);
     }
     sl_arena_free(arena);
+    return code;
 }

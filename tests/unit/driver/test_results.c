@@ -73,6 +73,21 @@ static void select__of_a_row_larger_than_a_message_fails_clearly(void **state)
     node_ok(n, "SELECT length(s) AS l FROM t");
 }
 
+/* It once waited for ever for the answer to a TASK that could not be sent. */
+static void select__of_a_memory_table_larger_than_a_message_fails_clearly(void **state)
+{
+    node *n = *state;
+    wide_rows(n, ROWS, WIDTH);
+    node_ok(n, "CREATE STREAMING QUERY kept TRIGGER ONCE INTO memory AS "
+               "SELECT n, s FROM STREAM t");
+    assert_false(node_sql(n, "SELECT count(s) FROM kept"));
+    assert_int_equal(n->error.code, SL_ELIMIT);
+    assert_contains(n->error.text, "a task can carry 62914560");
+    assert_contains(n->error.text, "Write such rows to files");
+    node_ok(n, "SELECT count(*) AS c FROM t");
+    assert_contains(sl_bytes_cstr(&n->text), "|7000|");
+}
+
 static void console__gets_the_first_rows_in_key_order_of_all_partitions(void **state)
 {
     node *n = *state;
@@ -98,6 +113,7 @@ int main(void)
         T(select__brings_more_than_a_message_holds_in_order),
         T(select__over_the_setting_fails_and_names_it),
         T(select__of_a_row_larger_than_a_message_fails_clearly),
+        T(select__of_a_memory_table_larger_than_a_message_fails_clearly),
         T(console__gets_the_first_rows_in_key_order_of_all_partitions),
     };
     sl_driver_register_options();
