@@ -28,5 +28,5 @@ endif()
 if(EXISTS ${CMAKE_SOURCE_DIR}/client/cli/main.c)
   add_executable(sluice client/cli/main.c)
   target_compile_options(sluice PRIVATE ${SLUICE_WARNINGS})
-  target_link_libraries(sluice PRIVATE sluice_core)
+  target_link_libraries(sluice PRIVATE sluice_core PkgConfig::EDIT) # the shell: no program that links the library needs it
 endif()

@@ -16,7 +16,8 @@ static const struct command {
     { "run", sl_cli_run,
       "run FILE.sql               run the statements of a file, queries until they end" },
     { "sql", sl_cli_sql,
-      "sql -e TEXT | -f FILE      run statements and print their results" },
+      "sql [-e TEXT | -f FILE]    run statements and print their results, or ask for "
+      "them" },
     { "query", sl_cli_query,
       "query list|status|...      queries of a cluster; what a checkpoint says of its query" },
     { "checkpoint", sl_cli_checkpoint,

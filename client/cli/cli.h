@@ -13,10 +13,10 @@
 int sl_cli_main(int argc, char **argv);
 
 int sl_cli_run(int argc, char **argv);        /* run FILE.sql */
-int sl_cli_sql(int argc, char **argv);        /* sql -e | -f */
+int sl_cli_sql(int argc, char **argv);        /* sql [-e | -f] */
 int sl_cli_query(int argc, char **argv);      /* query list | status | ... */
 int sl_cli_checkpoint(int argc, char **argv); /* checkpoint inspect | verify DIR */
-int sl_cli_driver(int argc, char **argv); /* the processes of a cluster */
+int sl_cli_driver(int argc, char **argv);     /* the processes of a cluster */
 int sl_cli_worker(int argc, char **argv);
 int sl_cli_cluster(int argc, char **argv); /* start | status | scale | stop */
 int sl_cli_options(int argc, char **argv);

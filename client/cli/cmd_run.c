@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/bytes.h"
@@ -11,6 +12,7 @@
 #include "client/cli/cli.h"
 #include "client/cli/flags.h"
 #include "client/cli/script.h"
+#include "client/cli/shell.h"
 
 static const char run_help[] =
     "usage: sluice run FILE.sql [--master MASTER] [--conf NAME=VALUE]...\n"
@@ -38,10 +40,11 @@ static const char run_help[] =
     "Paths are relative to the directory sluice runs in.\n";
 
 static const char sql_help[] =
-    "usage: sluice sql (-e TEXT | -f FILE | < FILE) [--json] [--keep-going]\n"
+    "usage: sluice sql [-e TEXT | -f FILE | < FILE] [--json] [--keep-going]\n"
     "                  [--master local[N]] [--conf NAME=VALUE]... [--verbose]\n"
     "\n"
-    "Runs statements and prints their results whole.\n"
+    "Runs statements and prints their results whole. On a terminal and without -e and\n"
+    "-f it is a shell that asks for them: \\h there tells more.\n"
     "\n"
     "  -e TEXT            the statements\n"
     "  -f FILE            a file of statements; - is standard input\n"
@@ -134,6 +137,15 @@ static sl_code read_text(const char *file, sl_bytes *ret, sl_error *err)
     return code;
 }
 
+/* A person is there, and did not say what to run. */
+static bool wants_shell(const struct arguments *a, bool is_sql)
+{
+    const char *term = getenv("TERM");
+    return is_sql && a->text == NULL && a->file == NULL && !a->json && !a->keep_going &&
+           isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 && term != NULL &&
+           strcmp(term, "dumb") != 0;
+}
+
 static int run_arguments(const struct arguments *a, bool is_sql)
 {
     const char *command = is_sql ? "sql" : "run";
@@ -142,6 +154,10 @@ static int run_arguments(const struct arguments *a, bool is_sql)
     int code;
     if (a->verbose)
         sl_log_set_level(SL_LOG_DEBUG);
+    if (wants_shell(a, is_sql))
+        return sl_shell_run(&(sl_client_config){ .master = a->master,
+                                                 .settings = a->settings,
+                                                 .setting_count = a->setting_count });
     if (a->text != NULL)
         sl_bytes_text(&text, a->text);
     if (a->text == NULL &&

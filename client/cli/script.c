@@ -12,28 +12,19 @@
 
 #include "base/alloc.h"
 #include "client/cli/cli.h"
-
-enum { FAILURES_MAX = 64 };
-
-/* A streaming query that failed while a statement ran: the statement may tell of it. */
-struct failure {
-    char run_id[40];
-    sl_client_error error;
-};
+#include "client/cli/failures.h"
 
 struct script {
     const sl_script_config *config;
     sl_client *client;
     pthread_mutex_t lock;
-    int exit_code;                         /* lock: of the first failure */
-    bool in_statement;                     /* lock */
-    uint32_t failed;                       /* lock */
-    struct failure failures[FAILURES_MAX]; /* lock */
-    int signals;                           /* lock: seen */
-    int signal_number;                     /* lock: the first */
-    bool was_interrupted;                  /* lock: a statement was cut off */
-    bool over;                             /* lock: the signal thread shall end */
-    bool pipe_closed;                      /* main thread */
+    int exit_code; /* lock: of the first failure */
+    sl_failures failures;
+    int signals;          /* lock: seen */
+    int signal_number;    /* lock: the first */
+    bool was_interrupted; /* lock: a statement was cut off */
+    bool over;            /* lock: the signal thread shall end */
+    bool pipe_closed;     /* main thread */
 };
 
 /* ---- output ---- */
@@ -116,58 +107,23 @@ static void report_error(struct script *s, const sl_client_error *e)
     sl_client_text_free(text);
 }
 
-/* The queries that failed while the statement ran, but for the one it told of. */
-static void report_failures(struct script *s, const sl_client_error *told)
+static void report_failure(void *user, const sl_client_error *e)
 {
-    struct failure mine[FAILURES_MAX];
-    pthread_mutex_lock(&s->lock);
-    uint32_t n = s->failed;
-    memcpy(mine, s->failures, n * sizeof mine[0]);
-    s->failed = 0;
-    pthread_mutex_unlock(&s->lock);
-    for (uint32_t i = 0; i < n; i++)
-        if (told == NULL || strstr(told->message, mine[i].run_id) == NULL)
-            report_error(s, &mine[i].error);
-}
-
-/* Spark's words for the end of a query, with its cause. */
-static struct failure failure_of(const sl_client_query *q)
-{
-    struct failure f = { .error = q->error };
-    snprintf(f.run_id, sizeof f.run_id, "%s", q->run_id);
-    snprintf(f.error.error_class, sizeof f.error.error_class, "STREAM_FAILED");
-    snprintf(f.error.sqlstate, sizeof f.error.sqlstate, "XXKST");
-    f.error.line = f.error.column = 0;
-    snprintf(f.error.message, sizeof f.error.message,
-             "Query %.80s [id = %.40s, runId = %.40s] terminated with exception: [%s] "
-             "%.700s",
-             q->name, q->id, q->run_id, q->error.error_class, q->error.message);
-    return f;
+    report_error((struct script *)user, e);
 }
 
 static void on_query_event(void *user, sl_client_event event, const sl_client_query *q,
                            const char *progress)
 {
-    struct script *s = (struct script *)user;
     (void)progress;
-    if (event != SL_CLIENT_QUERY_TERMINATED || q->error.status == SL_CLIENT_OK)
-        return;
-    struct failure f = failure_of(q);
-    pthread_mutex_lock(&s->lock);
-    bool later = s->in_statement && s->failed < FAILURES_MAX;
-    if (later)
-        s->failures[s->failed++] = f;
-    pthread_mutex_unlock(&s->lock);
-    if (!later)
-        report_error(s, &f.error);
+    sl_failures_on_event(&((struct script *)user)->failures, event, q);
 }
 
 /* ---- statements ---- */
 
-static bool set_in_statement(struct script *s, bool in)
+static bool is_interrupted(struct script *s)
 {
     pthread_mutex_lock(&s->lock);
-    s->in_statement = in;
     bool interrupted = s->signals > 0;
     pthread_mutex_unlock(&s->lock);
     return interrupted;
@@ -179,15 +135,13 @@ static bool run_statement(struct script *s, sl_client_place *place)
     const sl_script_config *config = s->config;
     sl_client_result *result = NULL;
     sl_client_error e = { .status = SL_CLIENT_OK };
-    if (set_in_statement(s, true) || s->pipe_closed) {
-        (void)set_in_statement(s, false);
+    if (is_interrupted(s) || s->pipe_closed)
         return false;
-    }
+    sl_failures_hold(&s->failures);
     sl_client_status status =
         sl_client_next(s->client, config->text, config->length, place, &result, &e);
-    bool interrupted = set_in_statement(s, false);
-    report_failures(s, status != SL_CLIENT_OK ? &e : NULL);
-    if (status == SL_CLIENT_CANCELLED && interrupted) {
+    sl_failures_release(&s->failures, status != SL_CLIENT_OK ? &e : NULL);
+    if (status == SL_CLIENT_CANCELLED && is_interrupted(s)) {
         pthread_mutex_lock(&s->lock);
         s->was_interrupted = true;
         pthread_mutex_unlock(&s->lock);
@@ -310,6 +264,7 @@ int sl_script_run(const sl_script_config *config)
     pthread_t thread;
     s->config = config;
     pthread_mutex_init(&s->lock, NULL);
+    sl_failures_init(&s->failures, report_failure, s);
     block_signals();
     sl_client_status status = sl_client_open(&config->client, &s->client, &e);
     if (status == SL_CLIENT_USAGE) {
@@ -325,6 +280,7 @@ int sl_script_run(const sl_script_config *config)
         sl_client_close(s->client);
     }
     int code = exit_code_of(s);
+    sl_failures_deinit(&s->failures);
     pthread_mutex_destroy(&s->lock);
     sl_free(s);
     return code;

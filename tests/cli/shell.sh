@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The interactive shell on a pseudo-terminal, with a cluster in its own process and with one that runs elsewhere.
+set -u
+sluice=$1
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'cluster_end; rm -rf "$work"' EXIT
+. tests/cli/lib/cluster.bash
+fail() {
+    echo "$1"
+    show_logs
+    exit 1
+}
+# every word the parser looks for can be completed
+for word in $(grep -ohE '_word\([a-z&]+, "[A-Z_]+"' engine/sql/*.c | grep -oE '[A-Z_]+"' | tr -d '"' | sort -u); do
+    grep -q "K($word)" client/cli/keywords.def || fail "client/cli/keywords.def lacks $word"
+done
+mkdir "$work/local" "$work/remote"
+export PYTHONDONTWRITEBYTECODE=1
+python3 tests/cli/lib/shell.py "$sluice" 'local[2]' "$work/local" || fail "on local[2]"
+start_driver driver
+start_worker w1 && wait_for_file "$work/w1.log" WORKER-REGISTERED 10 || fail "no worker"
+python3 tests/cli/lib/shell.py "$sluice" "ipc://$work/d.ipc" "$work/remote" || fail "on a driver that runs elsewhere"
+"$sluice" sql --master "ipc://$work/d.ipc" -e "STOP STREAMING QUERY last" || fail "the query of the shell that has ended does not go on"
+echo ok
