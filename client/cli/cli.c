@@ -19,7 +19,8 @@ static const struct command {
       "sql [-e TEXT | -f FILE]    run statements and print their results, or ask for "
       "them" },
     { "query", sl_cli_query,
-      "query list|status|...      queries of a cluster; what a checkpoint says of its query" },
+      "query list|status|...      queries of a cluster; what a checkpoint says of its "
+      "query" },
     { "checkpoint", sl_cli_checkpoint,
       "checkpoint inspect|verify  what a checkpoint holds, and whether it is whole" },
     { "test", sl_stest_main,
@@ -30,6 +31,8 @@ static const struct command {
       "worker --driver ADDRESS    a working process of a cluster" },
     { "cluster", sl_cli_cluster,
       "cluster start|stop|...     a driver and workers of this host, kept running" },
+    { "top", sl_cli_top,
+      "top [--master ADDRESS]     workers and queries of a cluster, again each second" },
     { "options", sl_cli_options,
       "options                    every setting with its default and meaning" },
     { "version", sl_cli_version,

@@ -18,6 +18,7 @@ int sl_cli_query(int argc, char **argv);      /* query list | status | ... */
 int sl_cli_checkpoint(int argc, char **argv); /* checkpoint inspect | verify DIR */
 int sl_cli_driver(int argc, char **argv);     /* the processes of a cluster */
 int sl_cli_worker(int argc, char **argv);
+int sl_cli_top(int argc, char **argv);     /* top --master ADDRESS */
 int sl_cli_cluster(int argc, char **argv); /* start | status | scale | stop */
 int sl_cli_options(int argc, char **argv);
 int sl_cli_version(int argc, char **argv);
