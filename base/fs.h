@@ -110,8 +110,8 @@ SL_CHECKED sl_code sl_fs_list(sl_fs *fs, const char *path, sl_dir_entry **ret_en
                               size_t *ret_count, sl_error *err);
 void sl_fs_entries_free(sl_dir_entry *entries, size_t count);
 SL_CHECKED sl_code sl_fs_sync_dir(sl_fs *fs, const char *path, sl_error *err);
-/* The name of `path` itself is durable: for a directory found standing, which an earlier process
- * may have made without living to sync it. */
+/* The name of `path` itself is durable: for a directory found standing, which an earlier
+ * process may have made without living to sync it. */
 SL_CHECKED sl_code sl_fs_sync_parent(sl_fs *fs, const char *path, sl_error *err);
 /* Take an exclusive lock on path (created if absent, never unlinked) and write `holder`
  * in it. SL_EBUSY with the text found in the file if another process holds it. Closing
@@ -147,6 +147,14 @@ void sl_fs_virtual_set_faults(sl_fs_virtual *v, sl_fs_faults faults);
  * kept or lost, per file, drawn from rand64. Open files of the old life fail with SL_EIO;
  * locks are freed. */
 void sl_fs_virtual_crash(sl_fs_virtual *v, uint64_t (*rand64)(void *user), void *user);
+/* Several machines may share the system: what changes from now on is of this one (at
+ * first 0). */
+void sl_fs_virtual_set_machine(sl_fs_virtual *v, uint32_t machine);
+/* Power loss of one of them: as above, for what it did not sync. A file with bytes of
+ * several belongs to the one that wrote last; a name that rests on a lost one is lost.
+ * Its open files are closed before, by the caller. */
+void sl_fs_virtual_crash_machine(sl_fs_virtual *v, uint32_t machine,
+                                 uint64_t (*rand64)(void *user), void *user);
 /* Process kill: all written bytes and names stay (the kernel has them); open files fail;
  * locks are freed. */
 void sl_fs_virtual_kill(sl_fs_virtual *v);

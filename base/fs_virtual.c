@@ -582,7 +582,22 @@ void sl_fs_virtual_crash(sl_fs_virtual *v, uint64_t (*rand64)(void *user), void 
 {
     pthread_mutex_lock(&v->lock);
     end_life(v);
-    sl_vfs__crash(v, rand64, user);
+    sl_vfs__crash(v, SL_VFS_ALL_MACHINES, rand64, user);
+    pthread_mutex_unlock(&v->lock);
+}
+
+void sl_fs_virtual_set_machine(sl_fs_virtual *v, uint32_t machine)
+{
+    pthread_mutex_lock(&v->lock);
+    v->machine = machine;
+    pthread_mutex_unlock(&v->lock);
+}
+
+void sl_fs_virtual_crash_machine(sl_fs_virtual *v, uint32_t machine,
+                                 uint64_t (*rand64)(void *user), void *user)
+{
+    pthread_mutex_lock(&v->lock);
+    sl_vfs__crash(v, machine, rand64, user);
     pthread_mutex_unlock(&v->lock);
 }
 

@@ -43,6 +43,7 @@ struct vnode {
     sl_bytes content;
     vundo *undo;
     size_t undo_count, undo_capacity;
+    uint32_t machine; /* that wrote last */
     bool sync_failed; /* its unsynced bytes can no longer become durable */
     vfile *locked_by; /* NULL: free */
 };
@@ -58,6 +59,7 @@ typedef struct vchange {
 typedef struct vname_op {
     vchange changes[2];
     uint32_t count;
+    uint32_t machine;
 } vname_op;
 
 struct sl_fs_virtual {
@@ -69,7 +71,8 @@ struct sl_fs_virtual {
     vnode *root;
     vnode *first, *last;
     uint64_t inode_last;
-    uint64_t life; /* files opened in an earlier one are dead */
+    uint32_t machine; /* that does what is done now */
+    uint64_t life;    /* files opened in an earlier one are dead */
     vname_op *ops;
     size_t op_count, op_capacity;
 };
@@ -92,7 +95,9 @@ void sl_vnode__write(sl_fs_virtual *v, vnode *n, int64_t offset, const void *dat
 void sl_vnode__truncate(sl_fs_virtual *v, vnode *n, int64_t size);
 void sl_vnode__sync(vnode *n);
 
-void sl_vfs__crash(sl_fs_virtual *v, uint64_t (*rand64)(void *user), void *user);
+#define SL_VFS_ALL_MACHINES UINT32_MAX
+void sl_vfs__crash(sl_fs_virtual *v, uint32_t machine, uint64_t (*rand64)(void *user),
+                   void *user);
 void sl_vfs__free_locks(sl_fs_virtual *v);
 void sl_vfs__free_all(sl_fs_virtual *v);
 

@@ -126,7 +126,7 @@ void sl_vfs__begin_names(sl_fs_virtual *v)
         v->op_capacity = v->op_capacity ? v->op_capacity * 2 : 16;
         v->ops = sl_realloc(v->ops, v->op_capacity * sizeof v->ops[0]);
     }
-    v->ops[v->op_count++] = (vname_op){ 0 };
+    v->ops[v->op_count++] = (vname_op){ .machine = v->machine };
 }
 
 void sl_vfs__change_name(sl_fs_virtual *v, vnode *dir, const char *name, vnode *to)
@@ -251,6 +251,7 @@ void sl_vnode__write(sl_fs_virtual *v, vnode *n, int64_t offset, const void *dat
 {
     if (size == 0)
         return;
+    n->machine = v->machine;
     if (extends_last(n, offset)) {
         n->undo[n->undo_count - 1].length += (int64_t)size;
     } else {
@@ -268,6 +269,7 @@ void sl_vnode__write(sl_fs_virtual *v, vnode *n, int64_t offset, const void *dat
 
 void sl_vnode__truncate(sl_fs_virtual *v, vnode *n, int64_t size)
 {
+    n->machine = v->machine;
     vundo *u = add_undo(n, size, -1);
     if (size < u->old_size)
         sl_bytes_append(&u->old, n->content.data + size, (size_t)(u->old_size - size));
@@ -340,23 +342,34 @@ static bool builds_on_lost(const sl_fs_virtual *v, size_t op)
 
 /* A rename within a directory is kept or lost as one; between directories the new name
  * may be there while the old one still is. */
-static void draw_fate(sl_fs_virtual *v, size_t op, uint64_t drawn)
+static void draw_fate(sl_fs_virtual *v, uint32_t machine, size_t op, uint64_t drawn)
 {
     vname_op *o = &v->ops[op];
+    bool is_safe = machine != SL_VFS_ALL_MACHINES && o->machine != machine;
     bool both_pending = o->count == 2 && !o->changes[0].durable;
     bool lost = builds_on_lost(v, op);
-    if (both_pending && o->changes[0].dir != o->changes[1].dir && !lost) {
+    if (both_pending && o->changes[0].dir != o->changes[1].dir && !lost && !is_safe) {
         o->changes[0].lost = drawn % 3 == 0;
         o->changes[1].lost = drawn % 3 != 1;
         return;
     }
-    lost = lost || drawn % 2 == 0;
+    lost = lost || (!is_safe && drawn % 2 == 0);
     for (uint32_t k = 0; k < o->count; k++)
         o->changes[k].lost = lost && !o->changes[k].durable;
 }
 
+/* Of a machine that did not crash, and not lost with what it rested on. */
+static bool is_pending(const vname_op *op, uint32_t machine)
+{
+    bool lost = false;
+    for (uint32_t k = 0; k < op->count; k++)
+        lost = lost || op->changes[k].lost;
+    return machine != SL_VFS_ALL_MACHINES && op->machine != machine && !lost;
+}
+
 /* Back to what is durable, then forward again with the changes that luck kept. */
-static void crash_names(sl_fs_virtual *v, uint64_t (*rand64)(void *user), void *user)
+static void crash_names(sl_fs_virtual *v, uint32_t machine,
+                        uint64_t (*rand64)(void *user), void *user)
 {
     for (size_t i = v->op_count; i-- > 0;)
         for (uint32_t k = v->ops[i].count; k-- > 0;)
@@ -364,16 +377,21 @@ static void crash_names(sl_fs_virtual *v, uint64_t (*rand64)(void *user), void *
                 set_name(v, v->ops[i].changes[k].dir, v->ops[i].changes[k].name,
                          v->ops[i].changes[k].from);
     for (size_t i = 0; i < v->op_count; i++) {
-        draw_fate(v, i, rand64(user));
+        draw_fate(v, machine, i, rand64(user));
         for (uint32_t k = 0; k < v->ops[i].count; k++) {
             vchange *c = &v->ops[i].changes[k];
             if (!c->lost && !c->durable)
                 set_name(v, c->dir, c->name, c->to);
         }
     }
-    for (size_t i = 0; i < v->op_count; i++)
-        free_op(v, &v->ops[i]);
-    v->op_count = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < v->op_count; i++) {
+        if (is_pending(&v->ops[i], machine))
+            v->ops[kept++] = v->ops[i];
+        else
+            free_op(v, &v->ops[i]);
+    }
+    v->op_count = kept;
 }
 
 void sl_vfs__free_locks(sl_fs_virtual *v)
@@ -382,11 +400,13 @@ void sl_vfs__free_locks(sl_fs_virtual *v)
         n->locked_by = NULL;
 }
 
-void sl_vfs__crash(sl_fs_virtual *v, uint64_t (*rand64)(void *user), void *user)
+void sl_vfs__crash(sl_fs_virtual *v, uint32_t machine, uint64_t (*rand64)(void *user),
+                   void *user)
 {
     for (vnode *n = v->first; n; n = n->after)
-        crash_content(n, rand64, user);
-    crash_names(v, rand64, user);
+        if (machine == SL_VFS_ALL_MACHINES || n->machine == machine)
+            crash_content(n, rand64, user);
+    crash_names(v, machine, rand64, user);
 }
 
 void sl_vfs__free_all(sl_fs_virtual *v)

@@ -752,15 +752,16 @@ static sl_code clean_all(sl_stream *s, sl_error *err)
     return sweep_state(s, now, err);
 }
 
-static void tell_clean_up(const sl_stream *s, sl_code code, const sl_error *err)
+static void tell_clean_up(sl_stream *s, sl_code code, const sl_error *err)
 {
+    s->clean_up_failed = code != SL_OK;
     if (code != SL_OK)
         log_warn("CLEAN-UP", "query %s: %s (nothing was lost; it is tried again)",
                  s->name, err->text);
 }
 
-/* After a start, and after a batch that took several attempts: their output is in the way
- * of nothing, but it is somebody's disk. */
+/* After a start, and after a batch that took several attempts or a clean-up that failed:
+ * their output is in the way of nothing, but it is somebody's disk. */
 void sl_stream__clean_sink(sl_stream *s)
 {
     sl_error err;
@@ -806,7 +807,7 @@ static void publish_run(sl_job *job)
     int64_t every = sl_options_int(s->options, "sluice.streaming.cleanUpInterval");
     if ((s->commit.batch + 1) % every == 0) {
         clean_up(s);
-    } else if (s->attempt > 1) {
+    } else if (s->attempt > 1 || s->clean_up_failed) {
         sl_stream__clean_sink(s);
     }
 }

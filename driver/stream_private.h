@@ -128,6 +128,7 @@ struct sl_stream {
     sl_batch_times times;
     int64_t previous_trigger_us; /* wall, of the trigger before; 0 none */
     uint32_t publish_tries;
+    bool clean_up_failed; /* and is due with the next batch */
 
     /* reports */
     char **progress;

@@ -71,7 +71,7 @@ static struct machine *machine_of(struct cluster *c, const char *address)
 static bool is_cut_off(struct cluster *c, const char *from, const char *to)
 {
     uint32_t i = machine_of(c, from)->index, k = machine_of(c, to)->index;
-    return c->cut_off_until_us[i][k] > c->now_us || c->cut_off_until_us[k][i] > c->now_us;
+    return c->cut_off_until_us[i][k] > c->now_us;
 }
 
 static uint32_t link_copies(void *user, const char *from, const char *to,
@@ -189,6 +189,7 @@ static void start(struct machine *m)
     sl_host_virtual_hooks hooks = {
         .job_delay_us = job_delay, .failpoint = on_failpoint, .event = on_event, .user = m
     };
+    sl_fs_virtual_set_machine(w->fs, m->index);
     m->lives++;
     m->is_fenced = m->is_slow = false;
     m->death_one_in = m->fault_one_in = 0;
@@ -205,6 +206,7 @@ static void end(struct machine *m, bool is_dead, int64_t back_us)
 {
     sim_world *w = m->cluster->world;
     w->is_dead = is_dead;
+    sl_fs_virtual_set_machine(w->fs, m->index);
     if (m->driver != NULL)
         sim_scripts_stop(&m->scripts);
     sl_driver_free(m->driver);
@@ -234,6 +236,7 @@ static void run_event(struct machine *m)
 {
     struct cluster *c = m->cluster;
     sim_world *w = c->world;
+    sl_fs_virtual_set_machine(w->fs, m->index);
     w->death_one_in = m->death_one_in;
     w->fault_one_in = m->fault_one_in;
     (void)sl_host_virtual_step(m->host);
@@ -267,20 +270,25 @@ static void leave(struct machine *m)
 static void cut_off(struct cluster *c)
 {
     uint32_t i = some_machine(c)->index, k = some_machine(c)->index;
-    c->cut_off_until_us[i][k] = after(c, one_in(c, 2) ? 2 * c->lease_us : 300000);
+    int64_t until_us = after(c, one_in(c, 2) ? 2 * c->lease_us : 300000);
+    c->cut_off_until_us[i][k] = until_us;
+    if (!one_in(c, 3))
+        c->cut_off_until_us[k][i] = until_us;
 }
 
 static void lose_power(struct machine *m)
 {
+    sim_world *w = m->cluster->world;
     m->cluster->nobody_is_told = true;
     kill_machine(m);
     m->cluster->nobody_is_told = false;
+    sl_fs_virtual_crash_machine(w->fs, m->index, sim_random, w);
 }
 
 static void lose_all_power(struct cluster *c)
 {
     for (uint32_t i = 0; i < c->count; i++)
-        lose_power(&c->machines[i]);
+        kill_machine(&c->machines[i]);
     sl_fs_virtual_crash(c->world->fs, sim_random, c->world);
 }
 

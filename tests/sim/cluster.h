@@ -6,11 +6,11 @@
  *
  *   killed       at any effect (a file operation, a failpoint, a message) or between two;
  *                its connections drop at once.  It comes back as another life.
- *   lost power   the same, and nobody is told; or all at once, and the disk forgets what
- *                was not synced.
+ *   lost power   the same, and nobody is told, and the disk forgets what the machine did
+ *                not sync; or all at once
  *   stopped      for up to twice the time after which a worker is given up, then it goes
  *                on as if nothing had been
- *   cut off      from one other, for a while
+ *   cut off      from one other, for a while, in both directions or one
  *   slow         jobs take up to some tenths of a second
  *   failing      file operations fail
  *   leaves       a worker says so and goes; it joins again later */

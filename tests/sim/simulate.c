@@ -149,6 +149,9 @@ static bool run_schedule(uint64_t seed, uint32_t workers, bool with_faults,
     if (workers > 0) {
         uint32_t troubles = with_faults ? 1 + sim_below(&w, TROUBLES_MAX) : 0;
         ended = sim_cluster_live(&w, workers, troubles, EVENTS_MAX);
+        /* A node goes on with what a cluster left, and cleans up what trouble prevented.
+         */
+        ended = with_faults && ended ? sim_world_live(&w, EVENTS_MAX) : ended;
     } else {
         if (with_faults)
             live_with_faults(&w);
