@@ -151,6 +151,36 @@ static void batch__killed_at_any_step_shows_each_row_once(void **state)
     }
 }
 
+static size_t staged_count(node *n)
+{
+    sl_dir_entry *entries = NULL;
+    size_t count = 0;
+    if (sl_fs_list(n->fs, "/out/.sluice-staging", &entries, &count, NULL) == SL_OK)
+        sl_fs_entries_free(entries, count);
+    return count;
+}
+
+static void clean_up__that_failed_is_done_after_the_next_batch(void **state)
+{
+    static const char query[] =
+        "CREATE STREAMING QUERY q TRIGGER AVAILABLE NOW CHECKPOINT LOCATION '/cp' "
+        "INTO json OPTIONS (path '/out') AS SELECT id FROM STREAM t";
+    node *n = *state;
+    node_ok(n, "SET sluice.sink.inlineOutput = false");
+    n->failpoint = "worker.done.before";
+    n->kill_at = 1;
+    assert_false(node_sql(n, query));
+    n->failpoint = NULL;
+    node_restart(n);
+    assert_true(staged_count(n) > 0); /* by the attempt that died */
+    tables(n);
+    node_ok(n, "SET sluice.sink.inlineOutput = false");
+    n->fault = (node_fault){ "remove", "/out/.sluice-staging", 0, 1, SL_EIO };
+    node_ok(n, query);
+    assert_int_equal(n->fault_hits, 1);
+    assert_int_equal(staged_count(n), 0);
+}
+
 /* ---- retries ---- */
 
 static void retry__tries_four_times_with_growing_pauses(void **state)
@@ -275,6 +305,7 @@ int main(void)
         cmocka_unit_test(batch__survives_any_one_failing_operation_on_the_checkpoint),
         cmocka_unit_test(batch__survives_any_one_full_disk_on_the_output),
         cmocka_unit_test(batch__killed_at_any_step_shows_each_row_once),
+        T(clean_up__that_failed_is_done_after_the_next_batch),
         T(retry__tries_four_times_with_growing_pauses),
         T(retry__gives_up_after_the_fourth_with_the_cause),
         T(retry__counts_every_step_until_something_is_committed),
