@@ -14,6 +14,11 @@ if(CMOCKA_FOUND)
   endforeach()
 endif()
 
+# tests/wire/noise.c: what nobody should send to a port; used by tests/cli/hostile_sockets.sh.
+add_executable(noise ${CMAKE_SOURCE_DIR}/tests/wire/noise.c)
+target_compile_options(noise PRIVATE ${SLUICE_WARNINGS})
+target_link_libraries(noise PRIVATE sluice_core)
+
 # tests/cli/*.sh run the real binary.
 if(TARGET sluice)
   file(GLOB cli_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/cli/*.sh)

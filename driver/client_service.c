@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "driver/client_private.h"
 #include "engine/sql/parse.h"
+#include "transport/metrics.h"
 
 #define LOOK_EVERY_US 1000000
 
@@ -490,6 +491,7 @@ void sl_clients_on_frame(sl_clients *c, const char *from, uint64_t incarnation,
         return; /* the next driver answers */
     }
     if (sl_cmsg_decode(frame, arena, &m, &err) != SL_OK) {
+        sl_transport_count(SL_TRANSPORT_UNDECODED, 1);
         log_warn("CLIENT-BAD-MESSAGE", "from %s: %s", from, err.text);
     } else if (m.kind == SL_CMSG_HELLO) {
         on_hello(c, from, incarnation, &m.u.hello);
@@ -505,6 +507,7 @@ void sl_clients_on_frame(sl_clients *c, const char *from, uint64_t incarnation,
     } else if (m.kind == SL_CMSG_BYE) {
         go(r, "it said goodbye");
     } else if (m.kind != SL_CMSG_PING) {
+        sl_transport_count(SL_TRANSPORT_UNDECODED, 1);
         log_warn("CLIENT-BAD-MESSAGE", "%s from %s is not for a driver",
                  sl_cmsg_kind_name(m.kind), from);
     }

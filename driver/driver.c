@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "driver/driver_private.h"
 #include "proto/client_messages.h"
+#include "transport/metrics.h"
 
 static const sl_option_def option_defs[] = {
 #define O(name, type, default_text, unit, alias, min, max, meaning)                      \
@@ -135,12 +136,14 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_bl
     sl_message m;
     sl_error err;
     bool kept = false;
-    if (sl_message_decode(frame, arena, &m, &err) != SL_OK)
+    if (sl_message_decode(frame, arena, &m, &err) != SL_OK) {
+        sl_transport_count(SL_TRANSPORT_UNDECODED, 1);
         log_warn("DRIVER-BAD-MESSAGE", "from %s: %s", from, err.text);
-    else if (m.kind == SL_MSG_REGISTER)
+    } else if (m.kind == SL_MSG_REGISTER) {
         on_register(d, from, incarnation, &m.u.reg);
-    else
+    } else {
         on_worker_message(d, from, incarnation, &m, arena, &kept);
+    }
     if (!kept)
         sl_arena_free(arena);
 }

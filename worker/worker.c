@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "transport/metrics.h"
 #include "worker/worker_private.h"
 
 void sl_worker__send(sl_worker *w, const sl_message *m)
@@ -236,7 +237,16 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_bl
         return;
     }
     if (sl_message_decode(sl_blob_span(frame), arena, &m, &err) != SL_OK) {
+        sl_transport_count(SL_TRANSPORT_UNDECODED, 1);
         log_warn("WORKER-BAD-MESSAGE", "from %s: %s", from, err.text);
+        sl_arena_free(arena);
+        return;
+    }
+    if (strcmp(from, w->driver_address) !=
+        0) { /* who else may end a query or fence us? */
+        sl_transport_count(SL_TRANSPORT_UNDECODED, 1);
+        log_warn("WORKER-BAD-MESSAGE", "%s from %s, which is not the driver",
+                 sl_message_kind_name(m.kind), from);
         sl_arena_free(arena);
         return;
     }
@@ -274,6 +284,7 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_bl
             sl_wattempt__abort(q);
         break;
     default:
+        sl_transport_count(SL_TRANSPORT_UNDECODED, 1);
         log_warn("WORKER-BAD-MESSAGE", "%s from %s is not for a worker",
                  sl_message_kind_name(m.kind), from);
     }
@@ -368,6 +379,7 @@ sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config
     w->host_name = sl_strdup(config->host_name != NULL ? config->host_name : "localhost");
     w->work_dir = sl_strdup(config->work_dir);
     w->incarnation = sl_host_rand64(host) | 1;
+    w->taken_us = sl_host_mono_us(host); /* not 0: the first heartbeat would fence us */
     sl_budget_init(&w->budget, NULL, "worker", config->memory_bytes);
     sl_channel_callbacks callbacks = {
         .on_message = on_message, .on_peer = on_peer, .on_room = on_room, .user = w
