@@ -12,9 +12,10 @@ fail() {
     exit 1
 }
 # every word the parser looks for can be completed
-for word in $(grep -ohE '_word\([a-z&]+, "[A-Z_]+"' engine/sql/*.c | grep -oE '[A-Z_]+"' | tr -d '"' | sort -u); do
-    grep -q "K($word)" client/cli/keywords.def || fail "client/cli/keywords.def lacks $word"
-done
+missing=$(comm -23 \
+    <(grep -ohE '_word\([a-z&]+, "[A-Z_]+"' engine/sql/*.c | grep -oE '[A-Z_]+"' | tr -d '"' | sort -u) \
+    <(grep -oE 'K\([A-Z_]+' client/cli/keywords.def | cut -c3- | sort -u))
+[ -z "$missing" ] || fail "client/cli/keywords.def lacks, as K(WORD): $missing"
 mkdir "$work/local" "$work/remote"
 export PYTHONDONTWRITEBYTECODE=1
 python3 tests/cli/lib/shell.py "$sluice" 'local[2]' "$work/local" || fail "on local[2]"
