@@ -171,8 +171,14 @@ static int status_of(const struct arguments *a, const sl_cluster_config *config,
     if (sl_fleet_check_runs(f, &err) != SL_OK)
         return fail(&err);
     json_t *status = ask_driver(sl_fleet_master(f), &e);
-    if (status == NULL)
+    if (status == NULL) {
+        if (e.status == SL_CLIENT_CONNECT)
+            fprintf(stderr,
+                    "note: the driver lives, pid %ld, but does not answer; its log "
+                    "is %s/logs/driver.log\n",
+                    (long)sl_fleet_at(f, 0)->id.pid, config->directory);
         return fail_client(&e);
+    }
     add_processes(status, config, f);
     return show_status(status, sl_fleet_master(f), a->json);
 }

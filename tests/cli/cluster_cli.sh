@@ -186,6 +186,7 @@ wait_until 10 "len(s['workers']) == 2 and all(p['isAlive'] for p in s['processes
 row 7
 batch 6
 kill -STOP "$(pid_of driver)" "$(pid_of 0)"
+expect 3 "the driver lives, pid $(pid_of driver), but does not answer" "$sluice" cluster status --config "$config"
 expect 0 "is stopped" "$sluice" cluster stop --config "$config"
 grep -q "were killed" "$work/said" && fail "a process that hung was killed: $(cat "$work/said")"
 row 8
