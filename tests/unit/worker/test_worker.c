@@ -2,6 +2,8 @@
  * repeated and foreign messages it does not do. */
 #include "tests/unit/worker/scripted_driver.h"
 
+#include "transport/metrics.h"
+
 typedef struct fixture {
     world w;
     sl_source *source;
@@ -75,6 +77,42 @@ static void worker__registers_and_says_that_it_lives(void **state)
     m = world_await(&f->w, SL_MSG_HEARTBEAT);
     assert_non_null(m);
     assert_in_range(sl_host_mono_us(f->w.host) - from, 0, 600000);
+}
+
+static void nothing(void *user, const char *from, uint64_t incarnation, sl_blob *frame)
+{
+    (void)user;
+    (void)from;
+    (void)incarnation;
+    (void)frame;
+}
+
+/* Anybody on the host can connect: only the driver may fence a worker. */
+static void worker__heeds_nobody_but_its_driver(void **state)
+{
+    fixture *f = *state;
+    world *w = &f->w;
+    int64_t refused = sl_transport_counted(SL_TRANSPORT_UNDECODED);
+    sl_message m = { .kind = SL_MSG_REJECTED, .u.rejected = { "go away", false } };
+    sl_bytes frame = { 0 };
+    sl_channel *stranger;
+    assert_non_null(world_await(w, SL_MSG_REGISTER));
+    assert_int_equal(sl_channel_new(w->host, sl_local_network_of(w->network), "stranger",
+                                    5, (sl_channel_callbacks){ .on_message = nothing },
+                                    &stranger, NULL),
+                     SL_OK);
+    sl_message_encode(&m, &frame);
+    assert_int_equal(sl_channel_send(stranger, "w1", sl_bytes_span(&frame), NULL), SL_OK);
+    sl_bytes_deinit(&frame);
+    sl_host_virtual_advance(w->host, 2000000);
+    assert_true(sl_transport_counted(SL_TRANSPORT_UNDECODED) == refused + 1);
+    w->read = w->answer_count;
+    sl_message registered = { .kind = SL_MSG_REGISTERED, .u.registered = { 1, "w1" } };
+    world_send(w, &registered);
+    world_deploy(w); /* it still works for the driver */
+    world_task(w, 0, 0, &f->first, NULL);
+    assert_non_null(world_await(w, SL_MSG_DONE));
+    sl_channel_free(stranger);
 }
 
 static void task__of_a_plan_that_is_not_here_asks_for_it(void **state)
@@ -324,6 +362,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(worker__registers_and_says_that_it_lives),
+        T(worker__heeds_nobody_but_its_driver),
         T(task__of_a_plan_that_is_not_here_asks_for_it),
         T(deploy__that_fails_is_told_with_its_cause_by_the_next_task),
         T(deploy__sent_twice_is_one_deployment),
