@@ -60,21 +60,21 @@ static inline const char *scan_integer(const char *p, int64_t *ret)
     uint64_t t = load64(p) ^ UINT64_C(0x3030303030303030);
     uint64_t others =
         ((t + UINT64_C(0x7676767676767676)) | t) & UINT64_C(0x8080808080808080);
-    int64_t v = 0;
+    uint64_t v = 0; /* nineteen digits fit, before they are refused */
     if (others != 0) { /* fewer than eight: no loop whose end is not foreseen */
         uint32_t count = (uint32_t)__builtin_ctzll(others) / 8;
         if (count == 0)
             return NULL;
-        v = (int64_t)join_digits(t, count);
+        v = join_digits(t, count);
         p += count;
     } else {
         while ((unsigned char)(*p - '0') <= 9 && p - digits < 19)
-            v = v * 10 + (*p++ - '0');
+            v = v * 10 + (uint64_t)(*p++ - '0');
     }
     if (p - digits > 18 || (*digits == '0' && p - digits > 1) || *p == '.' ||
         (*p | 0x20) == 'e')
         return NULL;
-    *ret = negative ? -v : v;
+    *ret = negative ? -(int64_t)v : (int64_t)v;
     return p;
 }
 
