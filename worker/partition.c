@@ -30,11 +30,14 @@ static void forget_steps(sl_wpartition *p, uint32_t count)
     p->step_count -= count;
 }
 
+static void maintenance_free(struct sl_maintenance *m);
+
 void sl_wpartition__deinit(sl_wpartition *p)
 {
     if (p->steps != NULL)
         forget_steps(p, p->step_count);
     sl_free(p->steps);
+    maintenance_free(p->maintenance); /* its done() was dropped with the worker */
     sl_bytes_deinit(&p->full);
     sl_state_partition_free(p->state);
     sl_state_db_free(p->db);
@@ -42,7 +45,7 @@ void sl_wpartition__deinit(sl_wpartition *p)
 
 void sl_wpartition__drop(sl_wpartition *p)
 {
-    if (p->maintaining || p->executor < 0)
+    if (p->maintenance != NULL || p->executor < 0)
         return;
     uint32_t number = p->number;
     sl_wpartition__deinit(p);
@@ -99,7 +102,7 @@ void sl_wpartition__learn(sl_wquery *q, const sl_msg_partition *m)
     if (m->partition >= q->partition_count)
         return; /* the attempt refuses it */
     sl_wpartition *p = &q->partitions[m->partition];
-    if (p->maintaining)
+    if (p->maintenance != NULL)
         return; /* its steps are being read; the state itself is restored all the same */
     forget_steps(p, p->step_count);
     sl_bytes_clear(&p->full);
@@ -273,7 +276,7 @@ void sl_wpartition__committed(sl_wquery *q, const sl_msg_state_done *done,
         add_step(p, &done->delta);
         p->version = (sl_state_version){ done->delta.batch, done->state_id };
     }
-    if (done->has_full && !p->maintaining) {
+    if (done->has_full && p->maintenance == NULL) {
         forget_steps(p, p->step_count);
         sl_bytes_clear(&p->full);
         sl_bytes_append(&p->full, done->full.data, done->full.size_bytes);
@@ -287,8 +290,8 @@ void sl_wpartition__committed(sl_wquery *q, const sl_msg_state_done *done,
 }
 
 /* Flush what was committed into the local database and snapshot it. Everything it reads
- * is a copy of, or immutable while, `maintaining`. */
-struct maintenance {
+ * is a copy of, or immutable while, it is a partition's `maintenance`. */
+struct sl_maintenance {
     sl_job job;
     sl_wquery *query;
     sl_wpartition *partition;
@@ -300,6 +303,14 @@ struct maintenance {
     sl_code code;
     sl_error error;
 };
+
+static void maintenance_free(struct sl_maintenance *m)
+{
+    if (m == NULL)
+        return;
+    sl_free(m->steps);
+    sl_free(m);
+}
 
 static sl_code open_db(sl_wquery *q, sl_wpartition *p, sl_error *err)
 {
@@ -317,7 +328,7 @@ static sl_code open_db(sl_wquery *q, sl_wpartition *p, sl_error *err)
 
 static void maintenance_run(sl_job *job)
 {
-    struct maintenance *m = (struct maintenance *)job;
+    struct sl_maintenance *m = (struct sl_maintenance *)job;
     m->code = open_db(m->query, m->partition, &m->error);
     if (m->code == SL_OK)
         m->code = sl_state_flush(m->partition->db, &m->recipe, &m->error);
@@ -326,7 +337,7 @@ static void maintenance_run(sl_job *job)
                                        &m->total_bytes, &m->error);
 }
 
-static void send_snapshot(const struct maintenance *m)
+static void send_snapshot(const struct sl_maintenance *m)
 {
     sl_message out = { .kind = SL_MSG_SNAPSHOT };
     out.u.snapshot = (sl_msg_snapshot){ .query = m->query->number,
@@ -342,10 +353,10 @@ static void send_snapshot(const struct maintenance *m)
 
 static void maintenance_done(sl_job *job)
 {
-    struct maintenance *m = (struct maintenance *)job;
+    struct sl_maintenance *m = (struct sl_maintenance *)job;
     sl_wpartition *p = m->partition;
     sl_wquery *q = m->query;
-    p->maintaining = false;
+    p->maintenance = NULL;
     if (m->code == SL_OK) {
         uint32_t covered = 0;
         while (covered < p->step_count &&
@@ -364,19 +375,18 @@ static void maintenance_done(sl_job *job)
         sl_state_db_free(p->db);
         p->db = NULL;
     }
-    sl_free(m->steps);
-    sl_free(m);
+    maintenance_free(m);
     sl_worker__query_gone(q);
 }
 
 void sl_wpartition__maintain(sl_wquery *q, sl_wpartition *p)
 {
-    if (p->maintaining || !p->recipe_known || q->closing ||
+    if (p->maintenance != NULL || !p->recipe_known || q->closing ||
         sl_state_snapshot_due(q->worker->config.snapshot_rule, &p->facts) !=
             SL_SNAPSHOT_MANIFEST)
         return;
     sl_worker *w = q->worker;
-    struct maintenance *m = (struct maintenance *)sl_calloc(1, sizeof *m);
+    struct sl_maintenance *m = (struct sl_maintenance *)sl_calloc(1, sizeof *m);
     m->query = q;
     m->partition = p;
     m->steps = (sl_state_step *)sl_calloc(p->step_count + 1, sizeof *m->steps);
@@ -396,6 +406,6 @@ void sl_wpartition__maintain(sl_wquery *q, sl_wpartition *p)
     m->job = (sl_job){
         .name = "snapshot", .run = maintenance_run, .done = maintenance_done, .owner = w
     };
-    p->maintaining = true;
+    p->maintenance = m;
     sl_host_submit(w->host, w->maintenance, &m->job);
 }

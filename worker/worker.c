@@ -51,7 +51,7 @@ void sl_worker__query_gone(sl_wquery *q)
     if (!q->closing || q->attempt != NULL || q->committing != NULL)
         return;
     for (uint32_t i = 0; i < q->partition_count; i++)
-        if (q->partitions[i].maintaining)
+        if (q->partitions[i].maintenance != NULL)
             return;
     sl_wquery **at = &q->worker->queries;
     while (*at != q)

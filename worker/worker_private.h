@@ -24,14 +24,15 @@ typedef struct sl_wstep {
 } sl_wstep;
 
 /* One state partition held here. `state` belongs to the owner executor; the rest to the
- * loop thread, but for `db`, which belongs to the maintenance lane while `maintaining`.
+ * loop thread, but for `db`, which belongs to the maintenance lane while there is a
+ * `maintenance`.
  */
 typedef struct sl_wpartition {
     uint32_t number;
     int32_t executor; /* whose lane touches `state`; -1: it is not held */
     sl_state_partition *state;
     sl_state_db *db;
-    bool maintaining;
+    struct sl_maintenance *maintenance; /* the snapshot being made; NULL none */
     sl_snapshot_place
         snapshot; /* of the recipe kept here; manifest owned in snapshot_name */
     char snapshot_name[96];

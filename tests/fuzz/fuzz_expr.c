@@ -41,7 +41,8 @@ static void make_chunk(void)
     static const char DDL[] = "b BOOLEAN, i INT, l BIGINT, f FLOAT, d DOUBLE, s STRING, "
                               "x BINARY, day DATE, ts TIMESTAMP, ntz TIMESTAMP_NTZ, "
                               "p STRUCT<a: INT, q: STRING>, y TINYINT, h SMALLINT";
-    static sl_arena *arena; /* for the life of the process */
+    static sl_arena
+        *volatile arena; /* for the life of the process; seen by leak checks */
     if (chunk != NULL)
         return;
     arena = sl_arena_new();
