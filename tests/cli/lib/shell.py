@@ -96,8 +96,7 @@ assert mode == 0o600, f"the history has mode {mode:o}"
 t = start()
 t.type("\x12two\r")  # Ctrl-R
 t.wait("2 AS two")
-t.type("\x03")
-t.wait(CLEARED)
+t.press("\x03", CLEARED)
 assert "thrown" not in open(f"{home}/.sluice_history").read()
 t.type("\\h\r")
 t.wait("Ctrl-C +throws.*" + PROMPT)
