@@ -391,7 +391,8 @@ static void stop_watching(wire *w)
     sl_host_unwatch(w->port->host, w->monitor_fd);
 }
 
-static sl_code attach(wire *w, const char *endpoint)
+/* 0, or -1 with zmq_errno(). */
+static int attach(wire *w, const char *endpoint)
 {
     return w->peer == NULL ? zmq_bind(w->socket, endpoint)
                            : zmq_connect(w->socket, endpoint);

@@ -501,8 +501,8 @@ static void next__gives_each_row_once_whatever_byte_the_file_is_cut_at(void **st
 {
     (void)state;
     static const char *const TEXTS[] = {
-        "{\"a\":1,\"s\":\"one\"}\n{\"a\":2,\"s\":\"a string longer than twelve\"}\n"
-        "{\"a\":3}\n\n[{\"a\":4},{\"a\":5}]\n{\"a\":6,\"s\":\"no line end\"}",
+        ("{\"a\":1,\"s\":\"one\"}\n{\"a\":2,\"s\":\"a string longer than twelve\"}\n"
+         "{\"a\":3}\n\n[{\"a\":4},{\"a\":5}]\n{\"a\":6,\"s\":\"no line end\"}"),
         "\xef\xbb\xbf{\"a\":1}\r\n{\"a\":2}\r\n\r\n{\"a\":3}\r{\"a\":4}\r\n",
         "{\"a\":1}",
         "\n\n\n{\"a\":1}\n\n\n",
