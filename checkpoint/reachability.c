@@ -17,6 +17,7 @@
 struct sl_reachability {
     sl_fs *fs;
     char *root;
+    int64_t next_batch; /* first commit not read yet */
     sl_name_set sets[KINDS];
 };
 
@@ -82,30 +83,44 @@ static sl_code keep_commit(sl_reachability *r, const sl_commit_record *c,
     return SL_OK;
 }
 
-static sl_code collect(sl_reachability *r, sl_journal *j, int64_t published_batch,
-                       sl_error *err)
+sl_reachability *sl_reachability_begin(sl_fs *fs, const char *root)
+{
+    sl_reachability *r = sl_calloc(1, sizeof *r);
+    r->fs = fs;
+    r->root = sl_strdup(root);
+    return r;
+}
+
+sl_code sl_reachability_collect(sl_reachability *r, sl_journal *j,
+                                int64_t published_batch, uint32_t commits_max,
+                                bool *ret_done, sl_error *err)
 {
     int64_t first = sl_journal_first_commit(j), last = sl_journal_last_commit(j);
     sl_arena *arena = sl_arena_new();
     sl_code code = SL_OK;
-    for (int64_t batch = first; first >= 0 && batch <= last && code == SL_OK; batch++) {
+    if (r->next_batch < first)
+        r->next_batch = first;
+    for (uint32_t n = 0; first >= 0 && r->next_batch <= last && n < commits_max; n++) {
         sl_commit_record commit;
         sl_arena_reset(arena);
-        code = sl_journal_get_commit(j, batch, arena, &commit, err);
+        code = sl_journal_get_commit(j, r->next_batch, arena, &commit, err);
         if (code == SL_OK)
             code = keep_commit(r, &commit, published_batch, arena, err);
+        if (code != SL_OK)
+            break;
+        r->next_batch++;
     }
     sl_arena_free(arena);
+    *ret_done = first < 0 || r->next_batch > last;
     return code;
 }
 
 sl_code sl_reachability_new(sl_journal *j, sl_fs *fs, const char *root,
                             int64_t published_batch, sl_reachability **ret, sl_error *err)
 {
-    sl_reachability *r = sl_calloc(1, sizeof *r);
-    r->fs = fs;
-    r->root = sl_strdup(root);
-    sl_code code = collect(r, j, published_batch, err);
+    bool done;
+    sl_reachability *r = sl_reachability_begin(fs, root);
+    sl_code code = sl_reachability_collect(r, j, published_batch, UINT32_MAX, &done, err);
     if (code != SL_OK) {
         sl_reachability_free(r);
         return code;

@@ -22,8 +22,16 @@ typedef enum sl_object_kind {
     SL_OBJECT_STAGED,   /* staged name of a committed, unpublished sink file */
 } sl_object_kind;
 
-/* Everything the commits of the journal name. Staged names count for batches after
- * published_batch only (the least of the sinks' manifests). */
+/* What the commits of the journal name, collected in slices: nothing yet. */
+sl_reachability *sl_reachability_begin(sl_fs *fs, const char *root);
+/* Read on, at most commits_max commits more; *ret_done when the last one is read, which is
+ * when sweeping may begin. Commits may come and retire between two slices: what retired
+ * counts as named. Staged names count for batches after published_batch only (the least
+ * of the sinks' manifests). After an error only sl_reachability_free. */
+SL_CHECKED sl_code sl_reachability_collect(sl_reachability *r, sl_journal *j,
+                                           int64_t published_batch, uint32_t commits_max,
+                                           bool *ret_done, sl_error *err);
+/* All of it at once. */
 SL_CHECKED sl_code sl_reachability_new(sl_journal *j, sl_fs *fs, const char *root,
                                        int64_t published_batch, sl_reachability **ret,
                                        sl_error *err);

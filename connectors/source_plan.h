@@ -80,7 +80,8 @@ typedef struct sl_source_class {
     sl_code (*plan)(sl_source *s, bool no_limit, sl_arena *arena, sl_source_batch *ret,
                     sl_error *err);
     /* Seen entries whose mtime_us is less may be forgotten in the journal too, once the
-     * last planned batch is committed; INT64_MIN: none. NULL without seen entries. */
+     * last planned batch is committed; INT64_MIN: none. The journal walks all entries
+     * when it moves: a source moves it seldom. NULL without seen entries. */
     int64_t (*seen_horizon)(const sl_source *s);
     /* Before a re-run: are the journalled slices still what they were? SL_ESOURCE naming
      * the file. */

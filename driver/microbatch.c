@@ -19,7 +19,6 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/log.h"
-#include "checkpoint/reachability.h"
 #include "driver/stream_private.h"
 
 static void run_attempt(sl_stream *s);
@@ -671,111 +670,6 @@ sl_code sl_stream__publish(sl_stream *s, const sl_commit_record *c, bool replay,
     return sl_manifest_append(s->manifest, &record, err);
 }
 
-/* Seen files behind the horizon of their source: it will not ask for them again. */
-static sl_code forget_seen(sl_stream *s, sl_error *err)
-{
-    for (uint32_t i = 0; i < s->plan->source_count; i++) {
-        const sl_source *source = s->sources[i];
-        char id[16];
-        uint64_t removed;
-        if (source->class->seen_horizon == NULL)
-            continue;
-        int64_t horizon_us = source->class->seen_horizon(source);
-        snprintf(id, sizeof id, "%u", i);
-        if (horizon_us != INT64_MIN)
-            SL_TRY(sl_journal_forget_seen(s->journal, id, horizon_us, &removed, err));
-    }
-    return SL_OK;
-}
-
-/* What commits name is collected when the sink first asks: mostly there is nothing
- * staged, and the journal is not read. A failed read keeps everything. */
-struct sink_sweep {
-    sl_stream *stream;
-    sl_reachability *reachable;
-    sl_code code;
-    sl_error *err;
-};
-
-static bool is_staged_for_commit(void *user, const char *staged)
-{
-    struct sink_sweep *w = (struct sink_sweep *)user;
-    sl_stream *s = w->stream;
-    if (w->reachable == NULL && w->code == SL_OK)
-        w->code = sl_reachability_new(s->journal, host_of(s)->fs, s->checkpoint,
-                                      sl_manifest_last_batch(s->manifest), &w->reachable,
-                                      w->err);
-    return w->code != SL_OK ||
-           sl_reachability_has(w->reachable, SL_OBJECT_STAGED, staged);
-}
-
-static sl_code clean_sink(sl_stream *s, sl_error *err)
-{
-    struct sink_sweep w = { .stream = s, .err = err };
-    if (s->sink_class->clean_up == NULL || s->manifest == NULL)
-        return SL_OK;
-    sl_code code = s->sink_class->clean_up(s->sink, is_staged_for_commit, &w, err);
-    SL_KEEP_FIRST(code, w.code);
-    sl_reachability_free(w.reachable);
-    return code;
-}
-
-static sl_code sweep_state(sl_stream *s, int64_t now, sl_error *err)
-{
-    int64_t grace_us = sl_options_int(s->options, "sluice.streaming.cleanUpGrace");
-    int64_t published =
-        s->manifest != NULL ? sl_manifest_last_batch(s->manifest) : s->last_batch;
-    sl_reachability *r = NULL;
-    sl_sweep sweep = { 0 };
-    sl_failpoints failpoints = { sl_stream__failpoint, s };
-    if (s->states == NULL)
-        return SL_OK;
-    SL_TRY(sl_reachability_new(s->journal, host_of(s)->fs, s->checkpoint, published, &r,
-                               err));
-    sl_code code = sl_reachability_sweep(r, now - grace_us, 0, failpoints, &sweep, err);
-    sl_reachability_free(r);
-    return code;
-}
-
-static sl_code clean_all(sl_stream *s, sl_error *err)
-{
-    sl_retention keep = {
-        .commits_min =
-            (uint32_t)sl_options_int(s->options, "sluice.streaming.batchesRetained"),
-        .age_min_us = sl_options_int(s->options, "sluice.streaming.retentionAge"),
-    };
-    int64_t now = sl_host_wall_us(host_of(s));
-    uint64_t removed;
-    SL_TRY(sl_journal_retain(s->journal, keep, now, &removed, err));
-    SL_TRY(forget_seen(s, err));
-    SL_TRY(clean_sink(s, err));
-    return sweep_state(s, now, err);
-}
-
-static void tell_clean_up(sl_stream *s, sl_code code, const sl_error *err)
-{
-    s->clean_up_failed = code != SL_OK;
-    if (code != SL_OK)
-        log_warn("CLEAN-UP", "query %s: %s (nothing was lost; it is tried again)",
-                 s->name, err->text);
-}
-
-/* After a start, and after a batch that took several attempts or a clean-up that failed:
- * their output is in the way of nothing, but it is somebody's disk. */
-void sl_stream__clean_sink(sl_stream *s)
-{
-    sl_error err;
-    tell_clean_up(s, clean_sink(s, &err), &err);
-}
-
-/* Not every batch: what retention and reachability let go of is found by reading the
- * journal. */
-static void clean_up(sl_stream *s)
-{
-    sl_error err;
-    tell_clean_up(s, clean_all(s, &err), &err);
-}
-
 /* cleanSource: files of a committed batch. */
 static void tell_sources(sl_stream *s)
 {
@@ -802,14 +696,7 @@ static void publish_run(sl_job *job)
     if (s->manifest != NULL)
         s->times.publish_us = sl_host_mono_us(host_of(s)) - from;
     tell_sources(s);
-    /* By the number of the batch, not of batches since the start: a query that is started
-     * for a few batches at a time is cleaned up too. */
-    int64_t every = sl_options_int(s->options, "sluice.streaming.cleanUpInterval");
-    if ((s->commit.batch + 1) % every == 0) {
-        clean_up(s);
-    } else if (s->attempt > 1 || s->clean_up_failed) {
-        sl_stream__clean_sink(s);
-    }
+    sl_stream__clean_up(s);
 }
 
 static void publish_again(void *user)

@@ -410,6 +410,10 @@ static sl_code open_all(sl_stream *s, sl_arena *arena, sl_error *err)
     s->last_batch = recovery.last_commit;
     s->sources = (sl_source **)sl_calloc(s->plan->source_count + 1, sizeof *s->sources);
     s->source_is_replayable = (bool *)sl_calloc(s->plan->source_count + 1, sizeof(bool));
+    s->forgotten_us =
+        (int64_t *)sl_calloc(s->plan->source_count + 1, sizeof *s->forgotten_us);
+    for (uint32_t i = 0; i < s->plan->source_count; i++)
+        s->forgotten_us[i] = INT64_MIN;
     for (uint32_t i = 0; i < s->plan->source_count; i++)
         SL_TRY(open_source(s, i, err));
     SL_TRY(restore_commit(s, arena, err));
@@ -440,6 +444,8 @@ void sl_stream__close(sl_stream *s)
             s->sources[i]->class->close(s->sources[i]);
     sl_free(s->sources);
     sl_free(s->source_is_replayable);
+    sl_free(s->forgotten_us);
+    sl_stream__clean_up_end(s);
     sl_free(s->ranges);
     if (s->sink != NULL)
         s->sink_class->close(s->sink);
@@ -449,6 +455,7 @@ void sl_stream__close(sl_stream *s)
     s->frozen = false; /* sources opened again know of no freeze */
     s->sources = NULL;
     s->source_is_replayable = NULL;
+    s->forgotten_us = NULL;
     s->ranges = NULL;
     s->sink = NULL;
     s->manifest = NULL;

@@ -7,7 +7,7 @@
  *       +-----------+------------+----------+--------------+--> STOPPED | FAILED
  *
  * stream.c has the table of moves, triggers and the end; stream_open.c recovery;
- * microbatch.c the batch; progress.c the reports.  At most one job runs at a time, on the
+ * microbatch.c the batch; clean_up.c what is let go of; progress.c the reports.  At most one job runs at a time, on the
  * stream's own lane: what a job reads or writes the loop thread leaves alone until its
  * done(). */
 
@@ -17,6 +17,7 @@
 #include "checkpoint/journal.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/query_file.h"
+#include "checkpoint/reachability.h"
 #include "connectors/sink_commit.h"
 #include "connectors/source_plan.h"
 #include "driver/driver_private.h"
@@ -128,7 +129,12 @@ struct sl_stream {
     sl_batch_times times;
     int64_t previous_trigger_us; /* wall, of the trigger before; 0 none */
     uint32_t publish_tries;
-    bool clean_up_failed; /* and is due with the next batch */
+
+    /* clean-up */
+    bool sink_clean_up_failed; /* and is due with the next batch */
+    int64_t *forgotten_us;     /* per source: horizon the journal's seen files were cut at */
+    sl_reachability *sweep;    /* being collected over several batches; NULL: none */
+    int64_t next_sweep_wall_us;
 
     /* reports */
     char **progress;
@@ -167,8 +173,12 @@ void sl_stream__close(sl_stream *s); /* blocking; everything opened on the lane 
 void sl_stream__begin_batch(sl_stream *s); /* trigger fired */
 SL_CHECKED sl_code sl_stream__publish(sl_stream *s, const sl_commit_record *commit,
                                       bool replay, sl_error *err);
-/* Lane: let the sink remove what attempts staged that no commit names. */
+
+/* clean_up.c: on the lane. What fails is told and tried again; nothing is lost. */
+void sl_stream__clean_up(sl_stream *s); /* a batch was published */
+/* Let the sink remove what attempts staged that no commit names. */
 void sl_stream__clean_sink(sl_stream *s);
+void sl_stream__clean_up_end(sl_stream *s); /* the stream closes */
 
 /* metrics.c */
 void sl_stream__count_batch(const sl_stream *s); /* published */

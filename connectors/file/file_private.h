@@ -76,6 +76,7 @@ typedef struct sl_file_seen {
     bool name_only;
     int64_t age_max_us, newest_us, horizon_us; /* INT64_MIN: none */
     uint64_t added;                            /* since the last sweep */
+    int64_t swept_us; /* what is older has left the set; INT64_MIN: nothing has */
 } sl_file_seen;
 
 SL_CHECKED sl_code sl_file__seen_init(sl_file_seen *s, const sl_file_options *options,

@@ -13,7 +13,8 @@ sl_code sl_file__seen_init(sl_file_seen *s, const sl_file_options *options, sl_e
     *s = (sl_file_seen){ .name_only = options->name_only,
                          .age_max_us = options->age_max_us,
                          .newest_us = INT64_MIN,
-                         .horizon_us = INT64_MIN };
+                         .horizon_us = INT64_MIN,
+                         .swept_us = INT64_MIN };
     return sl_hash_table_new(sizeof(int64_t), NULL, &s->table, err);
 }
 
@@ -64,8 +65,10 @@ sl_code sl_file__seen_add(sl_file_seen *s, const char *path, int64_t mtime_us,
 static void sweep(sl_file_seen *s)
 {
     for (uint32_t i = 0; i < sl_hash_table_id_end(s->table); i++)
-        if (sl_hash_table_is_live(s->table, i) && *value_of(s, i) < s->horizon_us)
+        if (sl_hash_table_is_live(s->table, i) && *value_of(s, i) < s->horizon_us) {
             sl_hash_table_remove(s->table, i);
+            s->swept_us = s->horizon_us;
+        }
     s->added = 0;
 }
 

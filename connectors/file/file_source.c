@@ -357,7 +357,7 @@ static sl_code json_plan(sl_source *source, bool no_limit, sl_arena *arena,
 
 static int64_t json_seen_horizon(const sl_source *source)
 {
-    return ((const file_source *)source)->seen.horizon_us;
+    return ((const file_source *)source)->seen.swept_us;
 }
 
 static sl_code fail_gone(const char *path, sl_error *err)

@@ -584,6 +584,37 @@ static void sweep__removes_only_what_is_old_and_named_by_nobody(void **state)
                      SL_ECORRUPT);
 }
 
+static void commit_segment(struct fixture *f, int64_t batch, const char *name)
+{
+    sl_state_record s = { .state_id = 5, .delta = { .kind = SL_DELTA_SEGMENT } };
+    sl_commit_record c = {
+        .batch = batch, .epoch = f->epoch, .states = &s, .state_count = 1
+    };
+    snprintf(s.delta.segment.name, sizeof s.delta.segment.name, "%s", name);
+    assert_int_equal(fixture_offsets(f->journal, batch, f->epoch, false, NULL), SL_OK);
+    assert_int_equal(sl_journal_put_commit(f->journal, &c, true, NULL), SL_OK);
+}
+
+static void collect__names_what_is_committed_between_two_slices_too(void **state)
+{
+    struct fixture *f = *state;
+    bool done = true;
+    open_journal(f);
+    commit_segment(f, 0, "zero.seg");
+    commit_segment(f, 1, "one.seg");
+    sl_reachability *r = sl_reachability_begin(f->fs, ROOT);
+    assert_int_equal(sl_reachability_collect(r, f->journal, -1, 1, &done, NULL), SL_OK);
+    assert_false(done);
+    commit_segment(f, 2, "two.seg");
+    assert_int_equal(sl_reachability_collect(r, f->journal, -1, 1, &done, NULL), SL_OK);
+    assert_false(done);
+    assert_int_equal(sl_reachability_collect(r, f->journal, -1, 1, &done, NULL), SL_OK);
+    assert_true(done);
+    assert_int_equal(sl_reachability_count(r, SL_OBJECT_SEGMENT), 3);
+    assert_true(sl_reachability_has(r, SL_OBJECT_SEGMENT, "two.seg"));
+    sl_reachability_free(r);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -604,6 +635,7 @@ int main(void)
         T(verify__passes_a_whole_checkpoint_and_names_what_is_damaged),
         T(verify__refuses_a_checkpoint_in_use_and_an_absent_one),
         T(inspect__shows_query_batches_and_progress),
+        T(collect__names_what_is_committed_between_two_slices_too),
         T(sweep__removes_only_what_is_old_and_named_by_nobody),
     };
     return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
