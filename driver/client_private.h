@@ -31,8 +31,18 @@ typedef struct sl_rclient {
     uint32_t chunk_count, sent, taken;
 } sl_rclient;
 
+/* A HELLO that waits until the driver has its queries. */
+typedef struct sl_waiting_hello {
+    struct sl_waiting_hello *next;
+    char *from;
+    uint64_t incarnation;
+    sl_bytes frame;
+} sl_waiting_hello;
+
 struct sl_clients {
     sl_driver *driver;
+    sl_waiting_hello *waiting;
+    uint32_t waiting_count;
     sl_options *options;
     sl_rclient *first;
     uint64_t last_number;

@@ -64,6 +64,7 @@ static void send_rows(sl_rclient *r)
         sl_rclient__send(r, &m);
         sl_chunk_unref(r->chunks[r->sent]);
         r->chunks[r->sent++] = NULL;
+        sl_host_failpoint(r->clients->driver->host, "driver.rows.send");
     }
     sl_bytes_deinit(&bytes);
 }
@@ -101,6 +102,7 @@ static void on_answer(void *user, const sl_answer *a)
         sl_host_post(r->clients->driver->host, r->clients, free_later, r);
         return;
     }
+    sl_host_failpoint(r->clients->driver->host, "driver.statement.answer");
     if (a->kind != SL_ANSWER_ERROR && r->statement_is_context)
         sl_session_remember(r->session, r->statement_text);
     m.u.answer = (sl_cmsg_answer){ .id = id,
@@ -139,6 +141,33 @@ static void fail_request(sl_rclient *r, uint64_t id, const sl_error *err)
     sl_rclient__send(r, &m);
 }
 
+static void answer_none(sl_rclient *r, uint64_t id)
+{
+    sl_cmsg m = { .kind = SL_CMSG_ANSWER };
+    m.u.answer = (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_NONE };
+    sl_rclient__send(r, &m);
+}
+
+/* True: the query that this request wants was started in an earlier life of the driver,
+ * which did not live to say so; or in this one, for a client that was cut off. */
+static bool is_taken_already(sl_rclient *r, const sl_cmsg_request *q,
+                             const sl_statement *statement)
+{
+    char origin[48];
+    snprintf(origin, sizeof origin, "%016llx/%llu", (unsigned long long)r->incarnation,
+             (unsigned long long)q->id);
+    sl_session_set_origin(r->session, origin);
+    sl_stream *s = statement->kind == SL_ST_CREATE_STREAMING_QUERY
+                       ? sl_stream_of_origin(r->clients->driver, origin)
+                       : NULL;
+    if (s == NULL)
+        return false;
+    log_info("QUERY-ASKED-AGAIN", "%s asked again for %s, which is here", r->address,
+             statement->name);
+    sl_stream_attach(s, r->number);
+    return true;
+}
+
 static void execute(sl_rclient *r, const sl_cmsg_request *q)
 {
     sl_sql_cursor cursor = { .line = q->line, .column = q->column };
@@ -158,6 +187,12 @@ static void execute(sl_rclient *r, const sl_cmsg_request *q)
         fail_request(r, q->id, &err);
         return;
     }
+    sl_host_failpoint(r->clients->driver->host, "driver.statement");
+    if (is_taken_already(r, q, statement)) {
+        sl_arena_free(arena);
+        answer_none(r, q->id);
+        return;
+    }
     r->executing = q->id;
     r->statement_is_context = is_context(statement);
     sl_free(r->statement_text);
@@ -175,13 +210,6 @@ static void answer_text(sl_rclient *r, uint64_t id, sl_bytes *text)
         (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_TEXT, .text = sl_bytes_cstr(text) };
     sl_rclient__send(r, &m);
     sl_bytes_deinit(text);
-}
-
-static void answer_none(sl_rclient *r, uint64_t id)
-{
-    sl_cmsg m = { .kind = SL_CMSG_ANSWER };
-    m.u.answer = (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_NONE };
-    sl_rclient__send(r, &m);
 }
 
 /* False: answered that there is no such query. */
@@ -472,6 +500,43 @@ static bool is_between_lives(const sl_clients *c)
     return c->driver->is_going_down && c->driver->registry != NULL;
 }
 
+static void free_hello(sl_waiting_hello *w)
+{
+    sl_bytes_deinit(&w->frame);
+    sl_free(w->from);
+    sl_free(w);
+}
+
+/* One for each address: of two processes there the later counts. */
+static void keep_hello(sl_clients *c, const char *from, uint64_t incarnation,
+                       sl_span frame)
+{
+    sl_waiting_hello **at = &c->waiting;
+    while (*at != NULL && strcmp((*at)->from, from) != 0)
+        at = &(*at)->next;
+    if (*at == NULL) {
+        if (c->waiting_count == SL_CLIENTS_MAX)
+            return; /* it gives up, or says it again */
+        *at = (sl_waiting_hello *)sl_calloc(1, sizeof **at);
+        (*at)->from = sl_strdup(from);
+        c->waiting_count++;
+    }
+    (*at)->incarnation = incarnation;
+    sl_bytes_clear(&(*at)->frame);
+    sl_bytes_append(&(*at)->frame, frame.data, frame.size_bytes);
+}
+
+void sl_clients_on_resumed(sl_clients *c)
+{
+    while (c->waiting != NULL) {
+        sl_waiting_hello *w = c->waiting;
+        c->waiting = w->next;
+        c->waiting_count--;
+        sl_clients_on_frame(c, w->from, w->incarnation, sl_bytes_span(&w->frame));
+        free_hello(w);
+    }
+}
+
 static bool is_printed(sl_span frame) /* a batch that ends waits for it */
 {
     return frame.size_bytes > 5 && frame.data[5] == SL_CMSG_PRINTED;
@@ -493,6 +558,8 @@ void sl_clients_on_frame(sl_clients *c, const char *from, uint64_t incarnation,
     if (sl_cmsg_decode(frame, arena, &m, &err) != SL_OK) {
         sl_transport_count(SL_TRANSPORT_UNDECODED, 1);
         log_warn("CLIENT-BAD-MESSAGE", "from %s: %s", from, err.text);
+    } else if (m.kind == SL_CMSG_HELLO && c->driver->resuming > 0) {
+        keep_hello(c, from, incarnation, frame);
     } else if (m.kind == SL_CMSG_HELLO) {
         on_hello(c, from, incarnation, &m.u.hello);
     } else if (r == NULL) {
@@ -549,6 +616,11 @@ void sl_clients_free(sl_clients *c)
     if (c == NULL)
         return;
     sl_host_close_owner(c->driver->host, c);
+    while (c->waiting != NULL) {
+        sl_waiting_hello *w = c->waiting;
+        c->waiting = w->next;
+        free_hello(w);
+    }
     while (c->first != NULL)
         free_client(c->first);
     sl_rclient__prints_deinit(c);

@@ -5,7 +5,12 @@
  * is shown on its terminal: the stream's lane waits until the client has printed it, so a
  * slow terminal slows the query and nothing is lost.  A client that says BYE, is silent
  * or comes back as another process loses its session; its queries go on, and print at the
- * driver.
+ * driver.  A HELLO to a driver that has not all queries of its registry yet waits until
+ * it has: so what a client is told of queries is true from the first answer on.
+ *
+ * A client whose driver died asks the next one again, under the same request number: a
+ * CREATE STREAMING QUERY that an earlier driver had taken is known by that, and answered
+ * without starting a second query.
  *
  *   HELLO -> OPEN -- BYE | silent | another life --> gone
  *              |  ^
@@ -39,6 +44,7 @@ void sl_clients_on_frame(sl_clients *c, const char *from, uint64_t incarnation,
 /* Something was heard from this address under this incarnation. */
 void sl_clients_on_peer(sl_clients *c, const char *from, uint64_t incarnation);
 void sl_clients_on_disconnect(sl_clients *c, const char *from);
+void sl_clients_on_resumed(sl_clients *c); /* the driver has its queries */
 /* Tell the clients that care. */
 void sl_clients_on_query_event(sl_clients *c, sl_query_event_kind kind,
                                const sl_query_info *query);

@@ -241,10 +241,9 @@ sl_code sl_driver_new(sl_host *host, sl_network *network, const sl_driver_config
     d->planner = sl_host_lane(host, "planner");
     d->workers = sl_worker_registry_new(host, timing_of(config->options),
                                         (sl_worker_callbacks){ on_joined, on_lost, d });
-    sl_channel_callbacks callbacks = { .on_message = on_message,
-                                       .on_peer = on_peer,
-                                       .on_link = on_link,
-                                       .user = d };
+    sl_channel_callbacks callbacks = {
+        .on_message = on_message, .on_peer = on_peer, .on_link = on_link, .user = d
+    };
     sl_code code = SL_OK;
     if (config->directory != NULL)
         code = sl_query_registry_open(host->fs, config->kv, config->directory,
@@ -280,7 +279,8 @@ void sl_driver_free(sl_driver *d)
     sl_channel_free(d->channel);
     sl_worker_registry_free(d->workers);
     sl_query_registry_close(d->registry);
-    if (d->temp_dir != NULL && d->temp_count > 0)
+    if (d->has_temporary &&
+        d->config.directory == NULL) /* else queries will be resumed */
         (void)!sl_fs_remove_tree(d->host->fs, d->temp_dir, NULL);
     sl_free(d->address);
     sl_free(d->temp_dir);

@@ -32,8 +32,8 @@ typedef struct sl_driver_config {
         *options;            /* of the process; read at sl_driver_new(); NULL defaults */
     const char *address;     /* of its port: "driver" */
     const sl_kv_factory *kv; /* for journals */
-    const char *
-        temp_dir; /* temporary checkpoints live here; made when needed, removed at free */
+    const char *temp_dir; /* temporary checkpoints live here; made when needed, removed at
+                             free unless there is a directory */
     struct sl_memory_tables *memory;
     /* The registry of queries, and checkpoints of queries without a location, are here: a
      * driver that comes back resumes its queries. NULL: nothing outlives the process. */
@@ -96,6 +96,9 @@ void sl_session_set_detached(sl_session *s, bool detached);
 /* Whose session it is, and where relative paths of its statements start (NULL or "": the
  * process's directory). Owner 0: nobody's. Counts for statements from now on. */
 void sl_session_set_owner(sl_session *s, uint64_t owner, const char *directory);
+/* Which request of which client the next statement is: kept with the query it starts, so
+ * that the next driver knows the request when it is made again. */
+void sl_session_set_origin(sl_session *s, const char *origin);
 /* A statement that succeeded and on which later ones of the session may depend: kept with
  * the queries started from now on. */
 void sl_session_remember(sl_session *s, const char *statement);
@@ -148,7 +151,8 @@ void sl_driver_stop(sl_driver *d, bool abandon);
 /* The same, and what stops stays in the registry: the next driver resumes it. */
 void sl_driver_shut_down(sl_driver *d, bool abandon);
 /* Start the queries of the registry again; call once, after sl_driver_new(). Those that
- * cannot be are logged and stay in the registry. */
+ * cannot be are logged and stay in the registry. Clients are welcome once each is in the
+ * list of queries. */
 void sl_driver_resume(sl_driver *d);
 
 typedef enum sl_query_event_kind {

@@ -36,7 +36,8 @@ struct sl_driver {
     uint32_t free_lane_count;
     sl_query_listener listener;
     void *listener_user;
-    uint32_t temp_count;
+    bool has_temporary; /* checkpoints beneath temp_dir */
+    uint32_t resuming;  /* queries of the registry that are no streams yet */
 };
 
 /* ---- metrics.c ---- */
@@ -149,6 +150,7 @@ typedef struct sl_stream_request {
     uint64_t owner;
     const sl_registry_record *record; /* copied; NULL: it is not resumed */
     bool is_temporary;                /* the checkpoint given goes when it is stopped */
+    bool is_resumed;                  /* the record is of an earlier driver */
 } sl_stream_request;
 
 typedef void (*sl_stream_started_fn)(void *user, sl_stream *s, const sl_error *err);
@@ -162,6 +164,8 @@ void sl_stream_free(sl_stream *s);
 void sl_stream_stop(sl_stream *s, bool abandon);
 bool sl_stream_is_over(const sl_stream *s);
 void sl_stream_info(const sl_stream *s, sl_query_info *ret);
+/* The query that this request made, in this driver's life or an earlier one; NULL. */
+sl_stream *sl_stream_of_origin(const sl_driver *d, const char *origin);
 void sl_stream_attach(sl_stream *s, uint64_t owner);
 uint32_t sl_stream_progress(const sl_stream *s, const char *const **ret);
 sl_stream *sl_stream_next(const sl_stream *s);

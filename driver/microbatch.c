@@ -190,6 +190,7 @@ static void after_reopen(sl_stream *s)
     if (s->job_code == SL_OK) {
         sl_stream__move(s, SL_QUERY_STARTING);
         s->nothing_to_do = false;
+        sl_stream__opened(s);
         sl_stream__wait(s);
     } else if (sl_code_kind(s->job_code) != SL_KIND_RETRY) {
         sl_stream__fail(s, &s->job_error);
@@ -237,7 +238,7 @@ static bool may_retry(sl_stream *s, const sl_error *err)
     return true;
 }
 
-static void retry_by_reopen(sl_stream *s, const sl_error *err)
+void sl_stream__reopen(sl_stream *s, const sl_error *err)
 {
     sl_host *h = host_of(s);
     if (may_retry(s, err))
@@ -249,7 +250,7 @@ static void after_plan(sl_stream *s)
 {
     if (s->job_code != SL_OK) {
         sl_error err = s->job_error;
-        retry_by_reopen(s, &err);
+        sl_stream__reopen(s, &err);
         return;
     }
     s->data_available = s->planned_has_data;
@@ -299,7 +300,7 @@ static void after_recipe(sl_stream *s)
 {
     if (s->job_code != SL_OK) {
         sl_error err = s->job_error;
-        retry_by_reopen(s, &err);
+        sl_stream__reopen(s, &err);
         return;
     }
     run_attempt(s);
@@ -611,7 +612,7 @@ static void after_commit(sl_stream *s)
 {
     if (s->job_code != SL_OK) {
         sl_error err = s->job_error;
-        retry_by_reopen(s, &err);
+        sl_stream__reopen(s, &err);
         return;
     }
     sl_host_failpoint(host_of(s), "driver.committed.before");
@@ -730,7 +731,7 @@ static void after_publish(sl_stream *s)
     s->publish_tries++;
     s->tries = s->publish_tries;
     if (s->publish_tries > 3) {
-        retry_by_reopen(s, &err);
+        sl_stream__reopen(s, &err);
         return;
     }
     s->timer = sl_host_timer(h, s->driver, sl_host_mono_us(h) + back_off_us(s),

@@ -9,7 +9,8 @@
 #include "base/limits.h"
 #include "objects/durable_dir.h"
 
-#define FORMAT 1
+#define FORMAT 2
+#define FORMAT_WITHOUT_ORIGIN 1
 #define KEY_PREFIX "query/"
 
 static const char magic[4] = { 'S', 'L', 'Q', 'R' };
@@ -38,6 +39,7 @@ void sl_registry_record_write(const sl_registry_record *m, sl_bytes *out)
     for (uint32_t i = 0; i < m->context_count; i++)
         sl_bytes_string(&body, m->context[i]);
     sl_bytes_string(&body, m->statement);
+    sl_bytes_string(&body, m->origin != NULL ? m->origin : "");
     sl_bytes_append(out, magic, sizeof magic);
     sl_bytes_u32(out, FORMAT);
     sl_bytes_u32(out, (uint32_t)body.size_bytes);
@@ -46,7 +48,8 @@ void sl_registry_record_write(const sl_registry_record *m, sl_bytes *out)
     sl_bytes_deinit(&body);
 }
 
-static bool read_body(sl_reader *r, sl_arena *arena, sl_registry_record *m)
+static bool read_body(sl_reader *r, uint32_t format, sl_arena *arena,
+                      sl_registry_record *m)
 {
     m->query_id = sl_read_string(r, arena);
     m->name = sl_read_string(r, arena);
@@ -73,8 +76,10 @@ static bool read_body(sl_reader *r, sl_arena *arena, sl_registry_record *m)
     }
     m->context = context;
     m->statement = sl_read_string(r, arena);
+    m->origin = format == FORMAT_WITHOUT_ORIGIN ? "" : sl_read_string(r, arena);
     return sl_reader_done(r) && m->query_id != NULL && m->name != NULL &&
-           m->directory != NULL && m->checkpoint != NULL && m->statement != NULL;
+           m->directory != NULL && m->checkpoint != NULL && m->statement != NULL &&
+           m->origin != NULL;
 }
 
 sl_code sl_registry_record_read(sl_span bytes, sl_arena *arena, sl_registry_record *ret,
@@ -89,13 +94,14 @@ sl_code sl_registry_record_read(sl_span bytes, sl_arena *arena, sl_registry_reco
     if (r.failed || memcmp(start.data, magic, sizeof magic) != 0 || !sl_reader_done(&r))
         return sl_fail(err, SL_ECORRUPT, "a record of %zu bytes is cut or foreign",
                        bytes.size_bytes);
-    if (format != FORMAT)
+    if (format != FORMAT && format != FORMAT_WITHOUT_ORIGIN)
         return sl_fail(
             err, SL_EINCOMPATIBLE,
             "a record is of format %u, this is format %d: use the newer sluice", format,
             FORMAT);
     sl_reader in = sl_reader_of(body);
-    if (hash != sl_hash64(body.data, body.size_bytes) || !read_body(&in, arena, &m))
+    if (hash != sl_hash64(body.data, body.size_bytes) ||
+        !read_body(&in, format, arena, &m))
         return sl_fail(err, SL_ECORRUPT, "a record does not match its checksum");
     *ret = m;
     return SL_OK;

@@ -31,6 +31,7 @@ typedef struct sl_registry_record {
     uint32_t context_count;
     const char *const *context; /* CREATE TABLE and the like, in order */
     const char *statement;      /* CREATE STREAMING QUERY */
+    const char *origin; /* which request of which client; "" not known (format 1) */
 } sl_registry_record;
 
 typedef struct sl_query_registry sl_query_registry;

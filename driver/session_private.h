@@ -56,6 +56,8 @@ struct sl_session {
     char *directory; /* of relative paths; "" the process's */
     char **context;  /* statements that later ones may depend on */
     uint32_t context_count;
+    char origin[48]; /* of the next execution: which request of which client */
+    struct sl_resumption *resumption;   /* whose session this is, or NULL */
     const sl_registry_record *resuming; /* the query being started again, or NULL */
 };
 
@@ -86,6 +88,7 @@ sl_option_list sl_session__paths(const sl_session *s, const sl_option_list *opti
  * without a location are. */
 const char *sl_session__checkpoint(sl_execution *x, const char *base);
 void sl_session__record(sl_execution *x, sl_registry_record *ret); /* in x->arena */
+void sl_session__has_stream(sl_session *s); /* the query being resumed is in the list */
 
 /* session_show.c */
 void sl_session__show_tables(sl_execution *x);

@@ -152,7 +152,8 @@ void sl_session__start_stream(sl_execution *x)
     if (session->driver->registry != NULL) {
         sl_session__record(x, &record);
         r.record = &record;
-        r.is_temporary = session->resuming != NULL && session->resuming->is_temporary;
+        r.is_resumed = session->resuming != NULL;
+        r.is_temporary = r.is_resumed && session->resuming->is_temporary;
     }
     if (session->resuming == NULL && s->checkpoint == NULL && *base == '\0') {
         sl_bytes note = { 0 };
@@ -170,6 +171,7 @@ void sl_session__start_stream(sl_execution *x)
         return;
     }
     x->plan = NULL; /* the stream's now */
+    sl_session__has_stream(session);
 }
 
 /* ---- statements about queries ---- */

@@ -29,6 +29,11 @@ void sl_session_remember(sl_session *s, const char *statement)
     s->context[s->context_count++] = sl_strdup(statement);
 }
 
+void sl_session_set_origin(sl_session *s, const char *origin)
+{
+    snprintf(s->origin, sizeof s->origin, "%s", origin);
+}
+
 const char *sl_session__path(const sl_session *s, const char *path, sl_arena *arena)
 {
     bool is_absolute = *path == '/' || strstr(path, "://") != NULL;
@@ -92,33 +97,53 @@ void sl_session__record(sl_execution *x, sl_registry_record *ret)
                                  .checkpoint = "",
                                  .context = (const char *const *)s->context,
                                  .context_count = s->context_count,
-                                 .statement = x->statement->text };
+                                 .statement = x->statement->text,
+                                 .origin = s->origin };
+    if (s->resuming != NULL)
+        ret->query_id = s->resuming->query_id;
     ret->setting_count = list_settings(s->options, x->arena, &ret->settings);
 }
 
 /* ---- resuming ---- */
 
-struct resumption {
+struct sl_resumption {
     sl_driver *driver;
     sl_arena *arena; /* of the record */
     const sl_registry_record *record;
     sl_session *session;
-    uint32_t next; /* context statement, then the query itself */
+    uint32_t next;   /* context statement, then the query itself */
+    bool is_counted; /* clients wait for it */
 };
+
+static void count_down(struct sl_resumption *r)
+{
+    if (!r->is_counted)
+        return;
+    r->is_counted = false;
+    if (--r->driver->resuming == 0)
+        sl_clients_on_resumed(r->driver->clients);
+}
+
+void sl_session__has_stream(sl_session *s)
+{
+    if (s->resumption != NULL)
+        count_down(s->resumption);
+}
 
 static void end_resumption(void *user)
 {
-    struct resumption *r = (struct resumption *)user;
+    struct sl_resumption *r = (struct sl_resumption *)user;
     sl_session_free(r->session);
     sl_arena_free(r->arena);
     sl_free(r);
 }
 
-static void give_up(struct resumption *r, const sl_error *err)
+static void give_up(struct sl_resumption *r, const sl_error *err)
 {
     log_error("QUERY-NOT-RESUMED",
               "query %s (%s) stays in the registry, but cannot be resumed: [%s] %s",
               r->record->name, r->record->query_id, err->condition, err->text);
+    count_down(r);
     sl_host_post(r->driver->host, r->driver, end_resumption, r);
 }
 
@@ -126,7 +151,7 @@ static void next_statement(void *user);
 
 static void on_answer(void *user, const sl_answer *a)
 {
-    struct resumption *r = (struct resumption *)user;
+    struct sl_resumption *r = (struct sl_resumption *)user;
     if (a->kind == SL_ANSWER_ERROR) {
         give_up(r, a->error);
         return;
@@ -141,7 +166,7 @@ static void on_answer(void *user, const sl_answer *a)
 
 static void next_statement(void *user)
 {
-    struct resumption *r = (struct resumption *)user;
+    struct sl_resumption *r = (struct sl_resumption *)user;
     const sl_registry_record *m = r->record;
     bool is_query = r->next == m->context_count;
     const char *text = is_query ? m->statement : m->context[r->next];
@@ -162,13 +187,14 @@ static void next_statement(void *user)
         sl_session_remember(r->session, text);
     r->next++;
     r->session->resuming = is_query ? m : NULL;
+    sl_session_set_origin(r->session, is_query ? m->origin : "");
     sl_session_set_detached(r->session, true);
     sl_session_execute(r->session, arena, statement, on_answer, r);
 }
 
 static void resume_one(sl_driver *d, const sl_registry_record *from)
 {
-    struct resumption *r = (struct resumption *)sl_calloc(1, sizeof *r);
+    struct sl_resumption *r = (struct sl_resumption *)sl_calloc(1, sizeof *r);
     sl_options *options = sl_options_new();
     sl_bytes bytes = { 0 };
     sl_registry_record *record;
@@ -186,6 +212,8 @@ static void resume_one(sl_driver *d, const sl_registry_record *from)
         code = sl_options_set(options, record->settings[i].name,
                               record->settings[i].value, &err);
     r->session = sl_session_new(d, options);
+    r->session->resumption = r;
+    r->is_counted = true;
     sl_options_free(options);
     if (code != SL_OK) {
         give_up(r, &err);
@@ -205,8 +233,8 @@ void sl_driver_resume(sl_driver *d)
     sl_arena *arena = sl_arena_new();
     if (sl_query_registry_list(d->registry, arena, &rows, &count, &err) != SL_OK)
         log_error("REGISTRY-READ", "no query is resumed: %s", err.text);
-    else
-        for (uint32_t i = 0; i < count; i++)
-            resume_one(d, &rows[i]);
+    d->resuming = count; /* before the first: none may end the wait alone */
+    for (uint32_t i = 0; i < count; i++)
+        resume_one(d, &rows[i]);
     sl_arena_free(arena);
 }

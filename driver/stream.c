@@ -177,8 +177,32 @@ bool sl_stream_is_over(const sl_stream *s)
     return s->state == SL_QUERY_STOPPED || s->state == SL_QUERY_FAILED;
 }
 
+static void forget_run(sl_job *job)
+{
+    sl_stream__unregister(sl_stream__of(job));
+}
+
+static void forget_done(sl_job *job)
+{
+    sl_stream__of(job)->job_running = false;
+}
+
+/* One that could not be resumed would be tried by every driver to come. */
+static void forget(sl_stream *s)
+{
+    if (!s->is_resumed || s->is_registered || s->is_forgotten || s->job_running)
+        return;
+    s->stop_wanted = s->job_running = true;
+    s->job = (sl_job){
+        .name = "forget-query", .run = forget_run, .done = forget_done, .owner = s->driver
+    };
+    sl_host_submit(s->driver->host, s->driver->planner, &s->job);
+}
+
 void sl_stream_stop(sl_stream *s, bool abandon)
 {
+    if (sl_stream_is_over(s))
+        forget(s);
     if (sl_stream_is_over(s) || s->abandon_wanted)
         return;
     s->stop_wanted = true;
@@ -263,24 +287,30 @@ void sl_stream__wait(sl_stream *s)
 
 /* ---- start ---- */
 
+void sl_stream__opened(sl_stream *s)
+{
+    s->reopening = true;
+    if (s->started)
+        return;
+    s->started = true;
+    sl_driver__event(s->driver, SL_EVENT_STARTED, s);
+    if (s->on_started != NULL)
+        s->on_started(s->started_user, s, NULL);
+}
+
+/* Nobody looks on when a query is resumed: what may pass is waited for. */
 static void after_open(sl_stream *s)
 {
     if (s->job_code != SL_OK) {
-        uint32_t max = (uint32_t)sl_options_int(s->options, "sluice.streaming.attempts");
-        if (!s->reopening || sl_code_kind(s->job_code) != SL_KIND_RETRY ||
-            ++s->tries >= max) {
-            sl_stream__fail(s, &s->job_error);
-            return;
-        }
+        sl_error err = s->job_error;
+        if (s->is_resumed)
+            sl_stream__reopen(s, &err);
+        else
+            sl_stream__fail(s, &err);
+        return;
     }
     s->nothing_to_do = false;
-    s->reopening = true;
-    if (!s->started) {
-        s->started = true;
-        sl_driver__event(s->driver, SL_EVENT_STARTED, s);
-        if (s->on_started != NULL)
-            s->on_started(s->started_user, s, NULL);
-    }
+    sl_stream__opened(s);
     sl_stream__wait(s);
 }
 
@@ -302,7 +332,10 @@ static char *checkpoint_of(sl_driver *d, sl_stream *s, const sl_stream_request *
         sl_bytes_printf(&path, "%s/%s", base, r->name);
     } else {
         s->is_temporary = true;
-        sl_bytes_printf(&path, "%s/checkpoint-%u", d->temp_dir, d->temp_count++);
+        d->has_temporary =
+            true; /* a resumed query has one of an earlier driver: random */
+        sl_bytes_printf(&path, "%s/checkpoint-%016llx", d->temp_dir,
+                        (unsigned long long)sl_host_rand64(d->host));
     }
     char *text = sl_strdup(sl_bytes_cstr(&path));
     sl_bytes_deinit(&path);
@@ -336,6 +369,10 @@ sl_code sl_stream_start(sl_driver *d, sl_stream_request *r,
     s->owner = r->owner;
     s->is_temporary = r->is_temporary;
     s->checkpoint = checkpoint_of(d, s, r);
+    s->origin = sl_strdup(r->record != NULL ? r->record->origin : "");
+    s->is_resumed = r->is_resumed;
+    if (s->is_resumed)
+        snprintf(s->query_id, sizeof s->query_id, "%s", r->record->query_id);
     if (r->record != NULL)
         sl_stream__keep_record(s, r->record);
     s->plan = (sl_physical_plan *)(uintptr_t)r->plan;
@@ -374,6 +411,8 @@ void sl_stream_free(sl_stream *s)
 {
     sl_dispatch_free(s->dispatch);
     sl_stream__close(s);
+    if (s->is_temporary && s->is_forgotten) /* of one that failed it was kept till now */
+        (void)!sl_fs_remove_tree(s->driver->host->fs, s->checkpoint, NULL);
     sl_physical_free(s->plan);
     sl_options_free(s->options);
     sl_arena_free(s->batch_arena);
@@ -390,6 +429,7 @@ void sl_stream_free(sl_stream *s)
     sl_free(s->sql);
     sl_free(s->sink_name);
     sl_free(s->checkpoint);
+    sl_free(s->origin);
     sl_bytes_deinit(&s->record);
     sl_free(s);
 }
@@ -403,7 +443,7 @@ void sl_stream_info(const sl_stream *s, sl_query_info *ret)
 {
     *ret = (sl_query_info){
         .name = s->name,
-        .id = s->started ? s->query_id : "", /* the lane is about to find it */
+        .id = s->started || s->is_resumed ? s->query_id : "", /* the lane finds it */
         .run_id = s->run_id,
         .state = s->state,
         .message = s->message,
@@ -419,6 +459,14 @@ void sl_stream_info(const sl_stream *s, sl_query_info *ret)
         .sql = s->sql,
         .owner = s->owner,
     };
+}
+
+sl_stream *sl_stream_of_origin(const sl_driver *d, const char *origin)
+{
+    sl_stream *s = *origin != '\0' ? d->streams : NULL;
+    while (s != NULL && strcmp(s->origin, origin) != 0)
+        s = s->next;
+    return s;
 }
 
 void sl_stream_attach(sl_stream *s, uint64_t owner)

@@ -64,6 +64,12 @@ static sl_code open_query_file(sl_stream *s, sl_arena *arena, sl_error *err)
     fingerprint_text(s, fingerprint);
     sl_code code =
         sl_query_file_read(s->driver->host->fs, s->checkpoint, arena, &q, &why);
+    if (code == SL_ENOTFOUND && s->is_resumed)
+        return sl_fail(err, SL_EINCOMPATIBLE,
+                       "%s, the checkpoint of query %s, which the driver before this one "
+                       "ran, has gone: bring it back and start the driver again, or "
+                       "STOP the query, which forgets it",
+                       s->checkpoint, s->name);
     if (code == SL_ENOTFOUND) {
         SL_TRY(create_query_file(s, fingerprint, &q, err));
     } else if (code != SL_OK) {
@@ -74,6 +80,11 @@ static sl_code open_query_file(sl_stream *s, sl_arena *arena, sl_error *err)
         if (q.key_group_count != SL_KEY_GROUPS)
             return sl_fail(err, SL_EINCOMPATIBLE, "%s has %u key groups, this version %d",
                            s->checkpoint, q.key_group_count, SL_KEY_GROUPS);
+        if (s->is_resumed && strcmp(s->query_id, q.query_id) != 0)
+            return sl_fail(err, SL_EINCOMPATIBLE,
+                           "%s is the checkpoint of query %s, and not of %s (%s), which "
+                           "the driver before this one ran",
+                           s->checkpoint, q.query_id, s->query_id, s->name);
         if (strcmp(s->query_id, q.query_id) != 0) /* read elsewhere once it is known */
             snprintf(s->query_id, sizeof s->query_id, "%s", q.query_id);
         s->partition_count = q.partition_count;

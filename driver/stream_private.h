@@ -66,7 +66,11 @@ struct sl_stream {
     char message[256];
     bool data_available;
     bool stop_wanted, abandon_wanted, started;
-    sl_error error; /* FAILED */
+    bool is_resumed;    /* a driver before this one ran it: its id is known */
+    bool is_registered; /* opened here; before, a failure leaves the record alone */
+    bool is_forgotten;  /* its record is removed: no driver resumes it */
+    char *origin;       /* the request it was made by; "" not known */
+    sl_error error;     /* FAILED */
     sl_stream_started_fn on_started;
     void *started_user;
     struct {
@@ -155,6 +159,7 @@ static inline sl_stream *sl_stream__of(sl_job *job)
 }
 void sl_stream__fail(sl_stream *s, const sl_error *err);
 void sl_stream__finish(sl_stream *s); /* end now: close, then STOPPED */
+void sl_stream__opened(sl_stream *s); /* for the first time: who waits for it hears */
 void sl_stream__wait(sl_stream *s); /* a batch is over, or there was none: next trigger */
 void sl_stream__failpoint(void *user, const char *name);
 sl_source_env sl_stream__source_env(sl_stream *s);
@@ -171,6 +176,8 @@ void sl_stream__close(sl_stream *s); /* blocking; everything opened on the lane 
 
 /* microbatch.c */
 void sl_stream__begin_batch(sl_stream *s); /* trigger fired */
+/* Open everything again, as after a crash, after a pause; or fail, if that is no use. */
+void sl_stream__reopen(sl_stream *s, const sl_error *err);
 SL_CHECKED sl_code sl_stream__publish(sl_stream *s, const sl_commit_record *commit,
                                       bool replay, sl_error *err);
 

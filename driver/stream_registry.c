@@ -22,6 +22,7 @@ sl_code sl_stream__register(sl_stream *s, sl_error *err)
     r.query_id = s->query_id;
     if (code == SL_OK)
         code = sl_query_registry_put(s->driver->registry, &r, err);
+    s->is_registered = code == SL_OK;
     sl_host_failpoint(s->driver->host, "driver.registry.put");
     sl_arena_free(arena);
     return code;
@@ -33,7 +34,11 @@ void sl_stream__unregister(sl_stream *s)
     if (s->driver->registry == NULL || s->record.size_bytes == 0 ||
         s->query_id[0] == '\0')
         return;
-    if (sl_query_registry_remove(s->driver->registry, s->query_id, &err) != SL_OK)
+    if (s->is_resumed && !s->is_registered && !s->stop_wanted)
+        return; /* it could not be opened: the next driver may have more luck */
+    s->is_forgotten =
+        sl_query_registry_remove(s->driver->registry, s->query_id, &err) == SL_OK;
+    if (!s->is_forgotten)
         log_warn("REGISTRY-REMOVE",
                  "query %s has ended, but its record stays and the next driver will "
                  "resume it: %s",

@@ -89,7 +89,8 @@ typedef enum sl_request_kind {
 } sl_request_kind;
 
 typedef struct sl_cmsg_request {
-    uint64_t id; /* the client's, ascending from 1 */
+    uint64_t id; /* the client's, ascending from 1; asked again of a driver that came after
+                    one that died, it keeps its number */
     sl_request_kind kind;
     const char *text, *name;
     int64_t number;

@@ -45,10 +45,18 @@ struct sl_client {
     uint64_t incarnation, driver_incarnation;
     sl_options *options;
     bool is_welcome;
+    bool is_ready;    /* welcome, and the session is what it was */
+    bool is_cut_off;  /* the connection dropped */
     sl_error refused; /* by WELCOME */
     sl_call *calls;
     uint64_t last_call;
     sl_timer_ref timer;
+
+    /* session.c; loop thread */
+    char **context; /* statements that made the session what it is */
+    uint32_t context_count, replayed;
+    uint64_t replay_call; /* what is being run again; 0 nothing */
+    sl_error not_rebuilt; /* the next statement says so */
 
     sl_client_job *jobs; /* on the lanes */
     sl_lane events_lane, console_lane;
@@ -61,7 +69,7 @@ struct sl_client {
     uint64_t ends_seen; /* lock: of queries; what an await watches */
     char **own_queries; /* lock: ids of those that run, to attach to again */
     uint32_t own_query_count;
-    int64_t reconnected_us;      /* lock: 0 never */
+    uint32_t driver_lives;       /* lock: seen */
     uint64_t cancels;            /* lock */
     sl_client_listener listener; /* lock */
     void *listener_user;
@@ -86,6 +94,14 @@ typedef struct sl_query_list {
     sl_client_query items[];
 } sl_query_list;
 
+/* What a request is when a driver before may have got it too, and died of something. */
+typedef enum sl_request_role {
+    SL_ROLE_ANY, /* asks, or does the same again: CREATE STREAMING QUERY is known by its
+                    number */
+    SL_ROLE_CONTEXT, /* what comes after depends on it: remembered when it is done */
+    SL_ROLE_STOP, /* of a query that may have been stopped: not there is what it wants */
+} sl_request_role;
+
 /* What came back for a request; each is the caller's. */
 typedef struct sl_reply {
     sl_client_result *result;
@@ -97,11 +113,21 @@ SL_CHECKED sl_code sl_client__connect(sl_client *c, const char *address, sl_erro
 /* Wait for the driver's WELCOME, or what it says instead. */
 SL_CHECKED sl_code sl_client__greet(sl_client *c, sl_error *err);
 void sl_client__disconnect(sl_client *c); /* the loop has ended */
-/* Send a request and wait for its answer; the request's texts are borrowed meanwhile. Not
- * on the loop thread. */
 void sl_client__send(sl_client *c, const sl_cmsg *m);
+/* Send a request and wait for its answer; the request's texts are borrowed meanwhile. Not
+ * on the loop thread. If the driver dies before it has answered whole, the next one is
+ * asked: every request may be made twice, see sl_request_role. */
 SL_CHECKED sl_code sl_client__request(sl_client *c, const sl_cmsg_request *request,
-                                      sl_reply *ret, sl_error *err);
+                                      sl_request_role role, sl_reply *ret, sl_error *err);
+
+/* ---- session.c: what a driver that died knew of this client ---- */
+void sl_client__remember(sl_client *c, const char *statement);
+/* A new driver's WELCOME: make the session again; sl_client__ready() when it is. */
+void sl_client__rebuild(sl_client *c);
+/* True: the answer was to a statement run again. */
+bool sl_client__on_rebuilt(sl_client *c, const sl_cmsg_answer *m);
+void sl_client__ready(sl_client *c); /* connection.c: send what waits */
+void sl_client__forget(sl_client *c);
 
 /* ---- events.c: what the driver says unasked ---- */
 void sl_client__on_event(sl_client *c, const sl_cmsg_event *m);

@@ -1,9 +1,13 @@
 /* The client's end of the protocol: a machine on the loop thread that turns calls into
  * requests and answers into results.
  *
- *   CONNECTING -- WELCOME --> CONNECTED -- another life of the driver --> CONNECTING
- *        |                        |            (calls fail; queries are attached again)
- *        +-- too long: calls fail +-- nothing heard for too long: calls fail */
+ *   CONNECTING -- WELCOME --> REBUILDING -- session.c --> READY
+ *        | ^                      |                         |
+ *        | +---- our session is gone (queries are attached again) -----------+
+ *        +-- too long: calls fail        nothing heard for too long: calls fail
+ *
+ * Calls that were not answered whole are sent again, under their numbers, when READY; of
+ * a result that was coming the first chunks are dropped. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,10 +21,13 @@
 #define CONNECT_US 5000000
 #define SILENCE_US 30000000 /* an answer that long away, with nothing else heard */
 #define CREDIT_EVERY 4u
+#define DRIVERS_MAX 4u /* that may die while they run one statement */
 
 struct sl_call {
     sl_call *next;
     const sl_cmsg_request *request;
+    sl_request_role role;
+    uint32_t sends;
     uint64_t id;
     bool is_sent;
     int64_t since_us;
@@ -61,6 +68,8 @@ static void finish_call(sl_call *call)
     while (*at != call)
         at = &(*at)->next;
     *at = call->next;
+    if (call->error.code == SL_OK && call->role == SL_ROLE_CONTEXT)
+        sl_client__remember(c, call->request->text);
     if (call->error.code != SL_OK) {
         sl_client_result_free(call->result);
         call->result = NULL;
@@ -76,7 +85,50 @@ static void send_call(sl_call *call)
     sl_cmsg m = { .kind = SL_CMSG_REQUEST, .u.request = *call->request };
     m.u.request.id = call->id;
     call->is_sent = true;
+    call->sends++;
     sl_client__send(call->client, &m);
+}
+
+/* A statement whose session is not what it was says so instead of running. */
+static void send_or_fail(sl_call *call)
+{
+    sl_client *c = call->client;
+    if (call->request->kind != SL_REQUEST_EXECUTE || c->not_rebuilt.code == SL_OK) {
+        send_call(call);
+        return;
+    }
+    call->error = c->not_rebuilt;
+    c->not_rebuilt = (sl_error){ 0 };
+    finish_call(call);
+}
+
+void sl_client__ready(sl_client *c)
+{
+    c->is_ready = true;
+    for (sl_call *call = c->calls, *next; call != NULL; call = next) {
+        next = call->next;
+        if (!call->is_sent)
+            send_or_fail(call);
+    }
+}
+
+/* Nobody is there to cancel it, but its caller need not wait. A driver that is there all
+ * the same hears of it when it can. */
+static void cancel_here(sl_client *c)
+{
+    static const sl_cmsg_answer done = { .kind = SL_ANSWER_NONE };
+    for (sl_call *call = c->calls, *next; call != NULL; call = next) {
+        next = call->next;
+        if (call->request->kind == SL_REQUEST_EXECUTE)
+            (void)sl_fail(&call->error, SL_ECANCELLED,
+                          "the statement was cancelled; the driver at %s is away",
+                          c->driver_address);
+        else if (call->request->kind == SL_REQUEST_CANCEL)
+            (void)!sl_client__result_new(&done, &call->result, &call->error);
+        else
+            continue;
+        finish_call(call);
+    }
 }
 
 static void submit(void *user)
@@ -89,18 +141,22 @@ static void submit(void *user)
     while (*at != NULL)
         at = &(*at)->next;
     *at = call;
+    bool is_cancel = call->request->kind == SL_REQUEST_CANCEL;
     if (c->refused.code != SL_OK) {
         call->error = c->refused;
         finish_call(call);
-    } else if (c->is_welcome) {
-        send_call(call);
-    } /* else with WELCOME */
+        return;
+    }
+    if (c->is_ready)
+        send_or_fail(call); /* it may be over */
+    if (is_cancel && (!c->is_ready || c->is_cut_off))
+        cancel_here(c);
 }
 
-sl_code sl_client__request(sl_client *c, const sl_cmsg_request *request, sl_reply *ret,
-                           sl_error *err)
+sl_code sl_client__request(sl_client *c, const sl_cmsg_request *request,
+                           sl_request_role role, sl_reply *ret, sl_error *err)
 {
-    sl_call call = { .request = request, .client = c };
+    sl_call call = { .request = request, .role = role, .client = c };
     sl_host_post(c->host, c, submit, &call);
     pthread_mutex_lock(&c->lock);
     while (!call.is_done)
@@ -124,10 +180,14 @@ static bool is_complete(const sl_call *call)
 
 static void on_answer(sl_client *c, const sl_cmsg_answer *m)
 {
+    static const sl_cmsg_answer done = { .kind = SL_ANSWER_NONE };
     sl_call *call = find_call(c, m->id);
-    if (call == NULL)
+    if (sl_client__on_rebuilt(c, m) || call == NULL || !call->is_sent)
         return;
-    if (m->error.code != 0)
+    bool is_gone = strcmp(m->error.condition, "STREAMING_QUERY_NOT_FOUND") == 0;
+    if (is_gone && call->role == SL_ROLE_STOP && call->sends > 1)
+        (void)!sl_client__result_new(&done, &call->result, &call->error);
+    else if (m->error.code != 0)
         call->error = sl_client__error_of(&m->error);
     else if (call->request->kind == SL_REQUEST_QUERIES)
         call->queries = sl_client__query_list(m->queries, m->query_count);
@@ -195,42 +255,75 @@ static void fail_calls(sl_client *c, const sl_error *err)
     }
 }
 
+/* What was asked of the driver that died is to be asked again. */
+static void take_back(sl_call *call)
+{
+    sl_client_result_free(call->result);
+    call->result = NULL;
+    call->chunks_seen = 0;
+    call->is_sent = false;
+    call->since_us = sl_host_mono_us(call->client->host);
+    if (call->sends < DRIVERS_MAX)
+        return;
+    (void)sl_fail_as(&call->error, SL_ELOST, "DRIVER_LOST", "08006",
+                     "%u drivers died one after another before they had answered this; "
+                     "their logs may say why",
+                     call->sends);
+    finish_call(call);
+}
+
+/* Our session is gone, with its driver or because we were silent (a shell that was
+ * stopped for a while): HELLO asks for another. */
+static void start_again(sl_client *c)
+{
+    c->is_welcome = c->is_ready = false;
+    c->replay_call = 0;
+    pthread_mutex_lock(&c->lock);
+    c->driver_lives++;
+    pthread_cond_broadcast(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+    for (sl_call *call = c->calls, *next; call != NULL; call = next) {
+        next = call->next;
+        if (call->is_sent)
+            take_back(call);
+    }
+    say_hello(c);
+}
+
 static void on_welcome(sl_client *c, const sl_cmsg_welcome *m)
 {
+    if (m->error.code == SL_ELOST) {
+        if (c->is_welcome) /* else it answers what we said before HELLO */
+            start_again(c);
+        return;
+    }
     if (m->error.code != 0) {
         c->refused = sl_client__error_of(&m->error);
         fail_calls(c, &c->refused);
         return;
     }
     c->is_welcome = true;
-    for (sl_call *call = c->calls; call != NULL; call = call->next)
-        if (!call->is_sent)
-            send_call(call);
+    sl_client__rebuild(c);
 }
 
-/* The session of its earlier life is gone, and what was asked there has no answer. */
 static void on_peer(void *user, const char *from, uint64_t incarnation)
 {
     sl_client *c = (sl_client *)user;
-    sl_error err;
     (void)from;
-    if (c->driver_incarnation != 0 && c->driver_incarnation != incarnation) {
-        c->is_welcome = false;
-        pthread_mutex_lock(&c->lock);
-        c->reconnected_us = sl_host_mono_us(c->host);
-        pthread_cond_broadcast(&c->wake);
-        pthread_mutex_unlock(&c->lock);
-        (void)sl_fail(&err, SL_ELOST, "the driver was restarted meanwhile");
-        for (sl_call *call = c->calls, *next; call != NULL; call = next) {
-            next = call->next;
-            if (!call->is_sent)
-                continue;
-            call->error = err;
-            finish_call(call);
-        }
-        say_hello(c);
-    }
+    uint64_t before = c->driver_incarnation;
     c->driver_incarnation = incarnation;
+    c->is_cut_off = false;
+    if (before != 0 && before != incarnation)
+        start_again(c);
+}
+
+static void on_link(void *user, const char *peer, uint64_t incarnation, bool up)
+{
+    sl_client *c = (sl_client *)user;
+    (void)incarnation;
+    c->is_cut_off = !up;
+    if (!up && (c->calls != NULL || c->own_query_count > 0))
+        log_warn("DRIVER-AWAY", "the connection to %s dropped; waiting for it", peer);
 }
 
 static void on_message(void *user, const char *from, uint64_t incarnation, sl_blob *frame)
@@ -291,9 +384,9 @@ static void on_timer(void *user)
 
 sl_code sl_client__connect(sl_client *c, const char *address, sl_error *err)
 {
-    sl_channel_callbacks callbacks = { .on_message = on_message,
-                                       .on_peer = on_peer,
-                                       .user = c };
+    sl_channel_callbacks callbacks = {
+        .on_message = on_message, .on_peer = on_peer, .on_link = on_link, .user = c
+    };
     char directory[4096];
     c->directory =
         sl_strdup(getcwd(directory, sizeof directory) != NULL ? directory : "");
@@ -311,7 +404,7 @@ sl_code sl_client__greet(sl_client *c, sl_error *err)
 {
     sl_cmsg_request q = { .kind = SL_REQUEST_QUERIES }; /* answered once we are welcome */
     sl_reply reply;
-    SL_TRY(sl_client__request(c, &q, &reply, err));
+    SL_TRY(sl_client__request(c, &q, SL_ROLE_ANY, &reply, err));
     sl_client_queries_free(reply.queries->items);
     return SL_OK;
 }
@@ -328,6 +421,7 @@ void sl_client__disconnect(sl_client *c)
     for (uint32_t i = 0; i < c->own_query_count; i++)
         sl_free(c->own_queries[i]);
     sl_free(c->own_queries);
+    sl_client__forget(c);
     sl_free(c->driver_address);
     sl_free(c->directory);
 }

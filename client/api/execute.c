@@ -4,7 +4,6 @@
  * in the driver: so the wait goes on when the driver is restarted. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "client/api/client_private.h"
@@ -96,24 +95,21 @@ static sl_client_status wait_for(sl_client *c, const struct statement *s,
                                         : failed_stream(id, run_id, &cause, err);
 }
 
-/* The driver died before it answered. It may have entered the query in its registry, and
- * then the next driver resumes it; if so its console is ours again. */
-static bool was_taken(sl_client *c, const char *name)
+static sl_request_role role_of(const sl_statement *s)
 {
-    for (int look = 0; look < 30; look++) {
-        sl_client_query *queries;
-        uint32_t count;
-        bool found = false;
-        if (sl_client_cluster_queries(c, &queries, &count, NULL) == SL_CLIENT_OK) {
-            for (uint32_t i = 0; i < count; i++)
-                found = found || (queries[i].is_active && !strcmp(queries[i].name, name));
-            sl_client_queries_free(queries);
-        }
-        if (found)
-            return sl_client_attach(c, name, NULL) == SL_CLIENT_OK;
-        nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+    switch (s->kind) {
+    case SL_ST_CREATE_TABLE:
+    case SL_ST_CREATE_VIEW:
+    case SL_ST_DROP_TABLE:
+    case SL_ST_DROP_VIEW:
+    case SL_ST_SET:
+    case SL_ST_RESET:
+        return SL_ROLE_CONTEXT;
+    case SL_ST_STOP_STREAMING_QUERY:
+        return SL_ROLE_STOP;
+    default:
+        return SL_ROLE_ANY;
     }
-    return false;
 }
 
 static sl_client_status run_statement(sl_client *c, const struct statement *s,
@@ -137,10 +133,7 @@ static sl_client_status run_statement(sl_client *c, const struct statement *s,
     bool only_waits = s->parsed->kind == SL_ST_AWAIT_STREAMING_QUERY;
     const sl_cmsg_answer nothing = { .kind = SL_ANSWER_NONE };
     sl_code code = only_waits ? sl_client__result_new(&nothing, &reply.result, &e)
-                              : sl_client__request(c, &q, &reply, &e);
-    if (code == SL_ELOST && s->parsed->kind == SL_ST_CREATE_STREAMING_QUERY &&
-        was_taken(c, s->parsed->name))
-        code = sl_client__result_new(&nothing, &reply.result, &e);
+                              : sl_client__request(c, &q, role_of(s->parsed), &reply, &e);
     if (code != SL_OK)
         return sl_client__fail(err, &e);
     sl_client_status status = waits ? wait_for(c, s, err) : SL_CLIENT_OK;
@@ -226,6 +219,6 @@ void sl_client_cancel(sl_client *c)
     c->cancels++;
     pthread_cond_broadcast(&c->wake);
     pthread_mutex_unlock(&c->lock);
-    if (sl_client__request(c, &q, &reply, NULL) == SL_OK)
+    if (sl_client__request(c, &q, SL_ROLE_ANY, &reply, NULL) == SL_OK)
         sl_client_result_free(reply.result);
 }

@@ -6,8 +6,7 @@
 #include "base/alloc.h"
 #include "client/api/client_private.h"
 
-#define RESUME_US 30000000 /* a restarted driver may take that long to resume a query */
-#define LOOK_AGAIN_US 100000
+#define LOOK_AGAIN_US 1000000
 
 /* ---- as the protocol has them ---- */
 
@@ -65,7 +64,7 @@ static sl_code list(sl_client *c, bool all, sl_query_list **ret, sl_error *err)
 {
     sl_cmsg_request q = { .kind = SL_REQUEST_QUERIES, .flag = all };
     sl_reply reply;
-    SL_TRY(sl_client__request(c, &q, &reply, err));
+    SL_TRY(sl_client__request(c, &q, SL_ROLE_ANY, &reply, err));
     *ret = reply.queries;
     return SL_OK;
 }
@@ -120,7 +119,8 @@ static sl_client_status ask(sl_client *c, const sl_cmsg_request *q, char **ret_t
 {
     sl_reply reply;
     sl_error e;
-    if (sl_client__request(c, q, &reply, &e) != SL_OK)
+    sl_request_role role = q->kind == SL_REQUEST_STOP ? SL_ROLE_STOP : SL_ROLE_ANY;
+    if (sl_client__request(c, q, role, &reply, &e) != SL_OK)
         return sl_client__fail(err, &e);
     if (ret_text != NULL) {
         *ret_text = reply.result->text;
@@ -174,37 +174,12 @@ struct look {
     sl_client_error cause;
 };
 
-/* True: the driver came back a moment ago, and may not have resumed the query yet. */
-static bool may_come_back(sl_client *c)
-{
-    pthread_mutex_lock(&c->lock);
-    int64_t at = c->reconnected_us;
-    pthread_mutex_unlock(&c->lock);
-    return at != 0 && sl_host_mono_us(c->host) - at < RESUME_US;
-}
-
-/* Does the driver know all queries of ours that were not told to have ended? */
-static bool own_are_there(sl_client *c, const sl_query_list *l)
-{
-    bool all = true;
-    pthread_mutex_lock(&c->lock);
-    for (uint32_t k = 0; k < c->own_query_count; k++) {
-        bool found = false;
-        for (uint32_t i = 0; i < l->count; i++)
-            found = found || strcmp(l->items[i].id, c->own_queries[k]) == 0;
-        all = all && found;
-    }
-    pthread_mutex_unlock(&c->lock);
-    return all;
-}
-
 /* The newest of a name counts; an id names one. */
 static sl_code look(sl_client *c, struct look *look, sl_error *err)
 {
     sl_query_list *l;
     SL_TRY(list(c, look->name != NULL, &l, err));
-    look->is_found = look->name == NULL && (own_are_there(c, l) || !may_come_back(c));
-    look->is_over = look->is_found;
+    look->is_found = look->is_over = look->name == NULL;
     for (uint32_t i = 0; i < l->count; i++) {
         const sl_client_query *q = &l->items[i];
         if (look->name == NULL) {
@@ -232,17 +207,27 @@ static void wait_for_end(sl_client *c, uint64_t seen, int64_t until_us)
     struct timespec until = time_of(until_us);
     int reason = 0;
     pthread_mutex_lock(&c->lock);
-    int64_t reconnected = c->reconnected_us;
+    uint32_t lives = c->driver_lives;
     uint64_t cancels = c->cancels;
-    while (c->ends_seen == seen && c->reconnected_us == reconnected &&
-           c->cancels == cancels && reason == 0)
+    while (c->ends_seen == seen && c->driver_lives == lives && c->cancels == cancels &&
+           reason == 0)
         reason = pthread_cond_timedwait(&c->wake, &c->lock, &until);
     pthread_mutex_unlock(&c->lock);
 }
 
-static bool is_passing(sl_client *c, const sl_error *e)
+/* A driver that is welcome has all queries there are: this one is over. */
+static sl_code fail_not_found(const char *name, bool was_there, sl_error *err)
 {
-    return e->code == SL_ELOST && may_come_back(c);
+    if (was_there)
+        return sl_fail_as(err, SL_ELOST, "STREAMING_QUERY_END_UNKNOWN", "08007",
+                          "The streaming query `%.200s` is over, but the driver died "
+                          "before it could say how it ended; `sluice checkpoint inspect` "
+                          "shows what it has committed",
+                          name);
+    return sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
+                      "There is no streaming query `%.200s`; "
+                      "sl_client_queries() and SHOW STREAMING QUERIES list them",
+                      name);
 }
 
 sl_code sl_client__await(sl_client *c, const char *name, int64_t timeout_ms,
@@ -262,25 +247,15 @@ sl_code sl_client__await(sl_client *c, const char *name, int64_t timeout_ms,
         is_first = false;
         if (cancelled)
             return sl_fail(err, SL_ECANCELLED, "the statement was cancelled");
-        sl_error e;
-        sl_code code = look(c, &seen, &e);
-        bool again =
-            code != SL_OK ? is_passing(c, &e) : !seen.is_found && may_come_back(c);
-        if (code != SL_OK && !again) {
-            if (err != NULL)
-                *err = e;
-            return code;
-        }
-        if (code == SL_OK && !seen.is_found && !again)
-            return sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
-                              "There is no streaming query `%.200s`; "
-                              "sl_client_queries() and SHOW STREAMING QUERIES list them",
-                              name);
+        bool was_there = seen.is_found;
+        SL_TRY(look(c, &seen, err));
+        if (!seen.is_found)
+            return fail_not_found(name, was_there, err);
         int64_t now = sl_host_mono_us(c->host);
         if (seen.is_over || now >= end_us)
             break;
         /* Ends are told; a look now and then is for what is told to nobody. */
-        int64_t next_us = now + (again ? LOOK_AGAIN_US : 10 * LOOK_AGAIN_US);
+        int64_t next_us = now + LOOK_AGAIN_US;
         wait_for_end(c, ends, next_us < end_us ? next_us : end_us);
     }
     *ret_ended = seen.is_over;

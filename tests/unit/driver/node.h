@@ -53,6 +53,7 @@ typedef struct node {
     node_fault fault;
     uint32_t fault_hits;
     bool no_worker;          /* start the driver alone */
+    const char *directory;   /* with a registry: from the next start on */
     uint32_t slots;          /* 0 = 2 */
     const char *slow_job;    /* job of this name takes */
     int64_t slow_us;         /* so long */
@@ -164,12 +165,14 @@ static inline void node_start(node *n)
                                 .kv = &n->kv,
                                 .temp_dir = "/tmp",
                                 .memory = n->memory,
+                                .directory = n->directory,
                                 .print = node_print,
                                 .user = n };
     assert_int_equal(sl_driver_new(n->host, sl_local_network_of(n->network), &driver,
                                    &n->driver, NULL),
                      SL_OK);
     sl_driver_set_listener(n->driver, node_hear, n);
+    sl_driver_resume(n->driver);
     if (!n->no_worker)
         node_start_worker(n);
     assert_int_equal(sl_options_set(options, "sluice.state.partitions", "3", NULL),

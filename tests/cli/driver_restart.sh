@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# A driver that dies under a client, before it has taken a statement, while it runs one or before it has answered,
+# and is started again: `sluice run` goes on as if nothing had been. Tables, views and settings are there again, a
+# query is not started twice, rows of a SELECT show once.
+set -u
+sluice=$1
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'cluster_end; rm -rf "$work"' EXIT
+. tests/cli/lib/cluster.bash
+. tests/cli/lib/window_counts.bash
+fail() {
+    echo "$1"
+    show_logs
+    exit 1
+}
+make_input
+{
+    cat <<SQL
+SET sluice.session.timeZone = '+02:00';
+CREATE TABLE gone (x INT) USING json OPTIONS (path '$work/in');
+DROP TABLE gone;
+SQL
+    window_counts "$work/k"
+    cat <<SQL
+CREATE STREAMING QUERY beside TRIGGER PROCESSING TIME '100 milliseconds' INTO noop AS SELECT id FROM STREAM t;
+CREATE TEMP VIEW early AS SELECT id, ts FROM t WHERE ts < '2020-01-01 02:02:00';
+SELECT id, CAST(min(ts) AS STRING) AS first FROM early GROUP BY id ORDER BY id;
+SET sluice.state.partitions = 3;
+SELECT count(*) AS n FROM early;
+CREATE TABLE many (i INT) USING json OPTIONS (path '$work/many.json');
+SELECT i FROM many ORDER BY i;
+SHOW TABLES;
+STOP STREAMING QUERY beside;
+SQL
+} >"$work/q.sql"
+seq 40000 | sed 's/.*/{"i":&}/' >"$work/many.json" # several chunks of rows
+client() { "$sluice" run "$work/q.sql" --master "ipc://$work/d.ipc" >"$work/console" 2>"$work/client.log" & }
+
+try() { # failpoint, nth; sets died
+    rm -rf "$work/k" "$work/driver" "$work/w" "$work"/*.log
+    start_driver driver "SLUICE_FAILPOINT=$1:$2"
+    start_worker w1 A=
+    wait_for_file "$work/driver.log" 'JOINED' 10 || fail "no cluster for $1:$2"
+    client
+    local client=$!
+    died=0
+    for _ in $(seq 600); do
+        if is_dead driver && [ $died = 0 ]; then
+            died=1
+            kill_hard driver
+            start_driver driver A=
+        fi
+        kill -0 "$client" 2>/dev/null || break
+        sleep 0.05
+    done
+    kill -0 "$client" 2>/dev/null && fail "no end after a kill at $1:$2"
+    wait "$client" || fail "exit $? after a kill at $1:$2: $(cat "$work/client.log")"
+    diff "$work/want" "$work/console" || fail "the client saw something else after a kill at $1:$2"
+    sort "$work/k/out/"*.json | diff "$work/expected" - || fail "the query's output differs after a kill at $1:$2"
+    cluster_end
+}
+
+start_driver driver A=
+start_worker w1 A=
+client
+wait $! || fail "the run that nothing disturbs fails: $(cat "$work/client.log")"
+mv "$work/console" "$work/want"
+sort "$work/k/out/"*.json >"$work/expected"
+[ "$(grep -c '+02:00' "$work/expected")" -eq 40 ] || fail "the run that nothing disturbs wrote other rows"
+cluster_end
+killed=0
+nths="1 3 5 6 8 11"
+[ "${SLUICE_LONG:-0}" = 1 ] && nths=$(seq 14)
+for point in driver.statement driver.statement.answer driver.registry.put driver.rows.send; do
+    for nth in $nths; do
+        try $point $nth
+        killed=$((killed + died))
+        [ $died = 1 ] || break # it is passed no more often
+    done
+done
+echo "killed $killed times"
+[ "$killed" -ge 14 ] || fail "too few failpoints were reached"
