@@ -181,15 +181,14 @@ static sl_code put_on_link(sl_channel *c, peer *p, uint64_t sequence, uint16_t f
     return SL_OK;
 }
 
-/* A refused ack is still owed: the timer tries again. */
+/* A refused ack is still owed, until the link has room or the peer, unacknowledged, sends
+ * again. No timer: it would run for ever for a peer that is gone. */
 static void send_ack(sl_channel *c, peer *p, uint16_t flags)
 {
     if (p->greets && p->incarnation == 0)
         flags |= SL_CHANNEL_FLAG_GREETING;
-    if (put_on_link(c, p, 0, flags, NULL, 0, NULL) != SL_OK) {
+    if (put_on_link(c, p, 0, flags, NULL, 0, NULL) != SL_OK)
         p->owes_ack = true;
-        arm(c, sl_host_mono_us(c->host) + ACK_PAUSE_US);
-    }
 }
 
 static void rewind_to_first(peer *p, int64_t now_us)
@@ -456,6 +455,8 @@ static void on_link(void *user, const char *address, uint64_t incarnation,
         (void)pump(c, p, NULL);
         if (p->owes_ack || p->greets)
             send_ack(c, p, 0);
+    } else {
+        p->owes_ack = false; /* who comes back sends again what was not acknowledged */
     }
     if (event != SL_LINK_WRITABLE && p->incarnation != 0 && c->callbacks.on_link != NULL)
         c->callbacks.on_link(c->callbacks.user, address, p->incarnation,

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "transport/channel.h"
+#include "transport/channel_head_private.h"
 
 #define MESSAGES 200u
 
@@ -179,6 +181,91 @@ static void send__to_nobody_is_kept_until_somebody_is_there(void **state)
     sl_channel_free(late.channel);
 }
 
+/* A link on which nothing can be sent: the peer is gone, and nobody says so. */
+struct deaf_port {
+    sl_port port;
+    sl_port_callbacks callbacks;
+    uint32_t refused;
+};
+
+static struct deaf_port deaf;
+
+static sl_code refuse(sl_port *p, const char *to, uint64_t incarnation,
+                      const uint8_t *head, sl_blob *body, sl_error *err)
+{
+    (void)p;
+    (void)incarnation;
+    (void)head;
+    (void)body;
+    deaf.refused++;
+    return sl_fail(err, SL_EAGAIN, "%s cannot be reached", to);
+}
+
+static void forget_nothing(sl_port *p, const char *to)
+{
+    (void)p;
+    (void)to;
+}
+
+static void close_nothing(sl_port *p)
+{
+    (void)p;
+}
+
+static sl_code open_deaf(sl_network *n, sl_host *host, const char *address,
+                         uint64_t incarnation, sl_port_callbacks callbacks, sl_port **ret,
+                         sl_error *err)
+{
+    static const sl_port_class class = { refuse, forget_nothing, close_nothing };
+    (void)n;
+    (void)host;
+    (void)incarnation;
+    (void)err;
+    deaf = (struct deaf_port){ { &class, address }, callbacks, 0 };
+    *ret = &deaf.port;
+    return SL_OK;
+}
+
+/* Message 1 of a client that ended without waiting for the ack. */
+static void hear_from_gone(void)
+{
+    uint8_t bytes[SL_LINK_HEAD_BYTES];
+    uint32_t number = 0;
+    sl_blob *body = sl_blob_copy(sl_span_of(&number, sizeof number));
+    sl_channel_head h = { .sender = 7,
+                          .sequence = 1,
+                          .body_bytes = sizeof number,
+                          .body_crc = sl_crc32c(0, body->data, body->size_bytes) };
+    sl_channel__write_head(&h, bytes);
+    deaf.callbacks.receive(deaf.callbacks.user, "client", 7, bytes, body);
+    sl_blob_unref(body);
+}
+
+static void ack__to_a_peer_that_is_gone_is_not_tried_for_ever(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    sl_network network = { open_deaf };
+    sl_channel_callbacks callbacks = { .on_message = on_message, .user = &f->a };
+    sl_channel *c;
+    f->a.received = 0;
+    assert_int_equal(sl_channel_new(f->host, &network, "d", 5, callbacks, &c, NULL),
+                     SL_OK);
+    hear_from_gone();
+    assert_int_equal(f->a.received, 1);
+    sl_host_virtual_advance(f->host, 60 * INT64_C(1000000));
+    assert_int_equal(deaf.refused, 1);
+    hear_from_gone(); /* it lives, and asks again for the ack that it never got */
+    sl_host_virtual_advance(f->host, 60 * INT64_C(1000000));
+    assert_int_equal(f->a.received, 1);
+    assert_int_equal(deaf.refused, 2);
+    deaf.callbacks.event(deaf.callbacks.user, "client", 7, SL_LINK_WRITABLE);
+    assert_int_equal(deaf.refused, 3); /* still owed */
+    deaf.callbacks.event(deaf.callbacks.user, "client", 7, SL_LINK_DOWN);
+    deaf.callbacks.event(deaf.callbacks.user, "client", 7, SL_LINK_UP);
+    assert_int_equal(deaf.refused, 3); /* what it misses it will send again */
+    sl_channel_free(c);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -187,6 +274,7 @@ int main(void)
         T(send__delivers_once_and_in_order_over_a_bad_link),
         T(on_peer__tells_of_a_new_incarnation),
         T(send__to_nobody_is_kept_until_somebody_is_there),
+        T(ack__to_a_peer_that_is_gone_is_not_tried_for_ever),
     };
     return cmocka_run_group_tests_name("transport/channel", tests, NULL, NULL);
 }
