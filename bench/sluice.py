@@ -1,22 +1,21 @@
 """The real binary under measurement."""
 import json
-import os
 import shutil
-import signal
 import subprocess
 import time
 
 import workloads
 from data import ROOT, BenchError, tool
+from processes import Cluster, cpu_share, family_of, resident_bytes, terminate
 
 TUTORIAL_ROWS = 8  # in examples/mobile/input
 
 
 class Sluice:
-    name = "sluice"
+    """With one --master: a way to run, measured as an engine of its own."""
 
     def __init__(self, binary, master, place):
-        self.binary, self.master, self.place = binary, master, place
+        self.binary, self.name, self.master, self.place = binary, master, master, place
         self.checkpoint = place.work / "checkpoint"
 
     def version(self):
@@ -87,7 +86,7 @@ class Sluice:
                 "exit_ms": cost["wall"] * 1e3}
 
     def idle(self, seconds):
-        """A query that waits for files: resident memory, and processor time it takes to wait."""
+        """A query that waits for files: resident memory of all processes, and processor time it takes to wait."""
         shutil.rmtree(self.checkpoint, ignore_errors=True)
         script = self.place.work / "idle.sql"
         script.write_text(self.tutorial_sql("PROCESSING TIME '100 milliseconds'"))
@@ -95,16 +94,42 @@ class Sluice:
         try:
             wait_for(self.checkpoint / "journal-head", process)
             time.sleep(1)
-            before, at = cpu_seconds(process.pid), time.monotonic()
-            time.sleep(seconds)
-            used = (cpu_seconds(process.pid) - before) / (time.monotonic() - at)
-            memory = resident_bytes(process.pid)
+            family = family_of(process.pid)
+            found = {"idle_cpu_percent": cpu_share(family, seconds),
+                     "idle_bytes": sum(resident_bytes(pid) for pid in family), "processes": len(family)}
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+            terminate(process)
         if sum(c["rowsIn"] for c in self.commits()) != TUTORIAL_ROWS:
             raise BenchError("the idle query did not read the tutorial's rows")
-        return {"idle_bytes": memory, "idle_cpu_percent": used * 100}
+        return found
+
+    def processes(self, workers, slots, repeats, seconds):
+        """Of a cluster that outlives its clients: how long driver and worker take to be ready, and what they cost
+        while nothing is to be done, without a query and with one that waits for files."""
+        starts = {"driver_ready_ms": [], "worker_ready_ms": []}
+        for i in range(repeats):
+            with Cluster(self.binary, self.place, workers, slots) as cluster:
+                starts["driver_ready_ms"].append(cluster.driver.ready_ms)
+                starts["worker_ready_ms"] += [w.ready_ms for w in cluster.workers]
+                if seconds > 0 and i == repeats - 1:
+                    return {**starts, "workers": workers, "idle": self.idle_cluster(cluster, seconds)}
+        return {**starts, "workers": workers}
+
+    def idle_cluster(self, cluster, seconds):
+        def cost():
+            time.sleep(1)
+            cpu = cpu_share([p.pid for p in cluster.processes], seconds)
+            return {"cpu_percent": cpu, "driver_bytes": resident_bytes(cluster.driver.pid),
+                    "worker_bytes": max(resident_bytes(w.pid) for w in cluster.workers)}
+        found = {"no_query": cost()}
+        shutil.rmtree(self.checkpoint, ignore_errors=True)
+        script = self.place.work / "idle.sql"
+        script.write_text(self.tutorial_sql("PROCESSING TIME '100 milliseconds'"))
+        tool(self.binary, "run", script, "--detach", "--master", cluster.master)
+        wait_for(self.checkpoint / "journal-head", cluster.driver.process)
+        found["waiting_query"] = cost()
+        tool(self.binary, "query", "stop", "q", "--master", cluster.master)
+        return found
 
 
 def batch_times(commits, started):
@@ -134,14 +159,3 @@ def wait_for(path, process):
             break
         time.sleep(0.01)
     raise BenchError(f"the idle query never committed ({path})")
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_bytes(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) * 1024
