@@ -54,6 +54,7 @@ typedef struct route {
     uint64_t incarnation;
     const char *address; /* inside id */
     bool down, refused;
+    bool down_untold; /* a send found it gone: the owner does not know yet */
 } route;
 
 struct zmq_port {
@@ -165,7 +166,7 @@ static void take_packet(wire *w, sl_zmq_packet *k)
         from = r->address;
         incarnation = r->incarnation;
         if (r->down) {
-            r->down = false;
+            r->down = r->down_untold = false;
             tell(p, from, incarnation, SL_LINK_UP);
         }
     }
@@ -244,9 +245,10 @@ static void probe_routes(void *user)
     zmq_port *p = (zmq_port *)user;
     p->probing = false;
     for (route *r = p->routes; r != NULL; r = r->next) {
-        if (r->down || sl_zmq__probe(p->router->socket, r->id))
+        if (r->down ? !r->down_untold : sl_zmq__probe(p->router->socket, r->id))
             continue;
         r->down = true;
+        r->down_untold = false;
         tell(p, r->address, r->incarnation, SL_LINK_DOWN);
     }
     post_look(p->router); /* sending may have swallowed the edge */
@@ -470,6 +472,15 @@ static sl_code send_by_dial(wire *w, const uint8_t *head, sl_blob *body, sl_erro
                                  zmq_strerror(reason));
 }
 
+/* Before the monitor said so. The owner is told by a round of probes: not from within its
+ * own call. Its next packet says UP. */
+static void find_gone(zmq_port *p, route *r)
+{
+    r->down = r->down_untold = true;
+    p->probes_left = PROBES;
+    probe_later(p);
+}
+
 /* SL_ENOTFOUND: the peer is not connected. */
 static sl_code send_by_route(zmq_port *p, const char *id, const uint8_t *head,
                              sl_blob *body, sl_error *err)
@@ -478,8 +489,8 @@ static sl_code send_by_route(zmq_port *p, const char *id, const uint8_t *head,
     route *r = reason != 0 ? find_route(p, id) : NULL;
     if (r != NULL && reason == EAGAIN)
         r->refused = p->router->refused = true;
-    else if (r != NULL)
-        r->down = true; /* its next packet says UP */
+    else if (r != NULL && !r->down)
+        find_gone(p, r);
     after_send(p->router);
     if (reason == 0)
         return SL_OK;

@@ -2,6 +2,8 @@
  * in-process that loses, repeats, delays and reorders, ZeroMQ by ipc and by tcp. */
 #include "tests/unit/transport/link_rig.h"
 
+#include <time.h>
+
 #include "transport/metrics.h"
 
 struct pair {
@@ -160,6 +162,26 @@ static void on_link__says_that_a_peer_is_gone(enum link_kind kind)
     pair_free(p);
 }
 
+/* A send that finds the peer gone comes before the news of the connection. */
+static void on_link__says_that_a_peer_is_gone_to_who_is_sending(enum link_kind kind)
+{
+    struct pair *p = pair_new(kind);
+    const struct timespec pause = { .tv_nsec = 50000000 };
+    char address[SL_ADDRESS_BYTES_MAX + 1];
+    send_numbers(&p->a, end_address(&p->b), 0, 5);
+    expect_received(p->rig, &p->b, 5);
+    rig_run_for(p->rig, 300000);
+    snprintf(address, sizeof address, "%s", end_address(&p->a));
+    sl_channel_free(p->a.channel);
+    nanosleep(&pause, NULL); /* the link knows, the loop has not run */
+    send_numbers(&p->b, address, 0, 3);
+    assert_true(rig_until(p->rig, has_downs, &p->b));
+    rig_run_for(p->rig, 300000);
+    assert_int_equal(p->b.downs, 1);
+    end_open(p->rig, &p->a, "again", 55);
+    pair_free(p);
+}
+
 static void send__to_nobody_is_kept_until_somebody_is_there(enum link_kind kind)
 {
     struct pair *p = pair_new(kind);
@@ -263,6 +285,7 @@ EACH(greet__introduces_both_ends)
 EACH(on_peer__tells_of_a_new_life_and_starts_again)
 EACH(on_peer__tells_of_a_new_sender)
 EACH(on_link__says_that_a_peer_is_gone)
+EACH(on_link__says_that_a_peer_is_gone_to_who_is_sending)
 EACH(send__to_nobody_is_kept_until_somebody_is_there)
 EACH(send__is_refused_over_the_limit_and_room_is_told)
 EACH(drop_peer__forgets_what_was_unsent)
@@ -279,6 +302,7 @@ int main(void)
         RUN(on_peer__tells_of_a_new_life_and_starts_again),
         RUN(on_peer__tells_of_a_new_sender),
         RUN(on_link__says_that_a_peer_is_gone),
+        RUN(on_link__says_that_a_peer_is_gone_to_who_is_sending),
         RUN(send__to_nobody_is_kept_until_somebody_is_there),
         RUN(send__is_refused_over_the_limit_and_room_is_told),
         RUN(drop_peer__forgets_what_was_unsent),
