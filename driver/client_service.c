@@ -132,7 +132,7 @@ static bool is_context(const sl_statement *s)
            s->kind == SL_ST_SET || s->kind == SL_ST_RESET;
 }
 
-static void fail_request(sl_rclient *r, uint64_t id, const sl_error *err)
+void sl_rclient__fail(sl_rclient *r, uint64_t id, const sl_error *err)
 {
     sl_cmsg m = { .kind = SL_CMSG_ANSWER };
     m.u.answer = (sl_cmsg_answer){ .id = id,
@@ -184,7 +184,7 @@ static void execute(sl_rclient *r, const sl_cmsg_request *q)
         code = sl_fail(&err, SL_EINVAL, "there is no statement");
     if (code != SL_OK) {
         sl_arena_free(arena);
-        fail_request(r, q->id, &err);
+        sl_rclient__fail(r, q->id, &err);
         return;
     }
     sl_host_failpoint(r->clients->driver->host, "driver.statement");
@@ -222,7 +222,7 @@ static bool find_query(sl_rclient *r, const sl_cmsg_request *q, uint32_t *ret)
         return true;
     }
     (void)sl_driver_no_such_query(r->clients->driver, q->name, &err);
-    fail_request(r, q->id, &err);
+    sl_rclient__fail(r, q->id, &err);
     return false;
 }
 
@@ -311,6 +311,7 @@ static void say_cluster(sl_rclient *r, const sl_cmsg_request *q)
 static void on_request(sl_rclient *r, const sl_cmsg_request *q)
 {
     sl_error err;
+    uint32_t query;
     switch (q->kind) {
     case SL_REQUEST_EXECUTE:
         execute(r, q);
@@ -337,10 +338,14 @@ static void on_request(sl_rclient *r, const sl_cmsg_request *q)
     case SL_REQUEST_ATTACH:
         attach(r, q);
         return;
+    case SL_REQUEST_PROCESS_ALL:
+        if (find_query(r, q, &query))
+            sl_rclient__drain(r, q, query);
+        return;
     }
     (void)sl_fail(&err, SL_EUNSUPPORTED, "request kind %u is not known here",
                   (unsigned)q->kind);
-    fail_request(r, q->id, &err);
+    sl_rclient__fail(r, q->id, &err);
 }
 
 /* ---- coming ---- */
@@ -493,9 +498,7 @@ void sl_clients_on_disconnect(sl_clients *c, const char *from)
 
 /* ---- frames ---- */
 
-/* Going down, and the queries will be resumed: their end now is not their end, so nobody
- * is told of it, and questions wait for the next driver. */
-static bool is_between_lives(const sl_clients *c)
+bool sl_clients__between_lives(const sl_clients *c)
 {
     return c->driver->is_going_down && c->driver->registry != NULL;
 }
@@ -551,7 +554,7 @@ void sl_clients_on_frame(sl_clients *c, const char *from, uint64_t incarnation,
     sl_rclient *r = find_client(c, from);
     if (r != NULL)
         r->heard_us = sl_host_mono_us(c->driver->host);
-    if (is_between_lives(c) && r != NULL && !is_printed(frame)) {
+    if (sl_clients__between_lives(c) && r != NULL && !is_printed(frame)) {
         sl_arena_free(arena);
         return; /* the next driver answers */
     }
@@ -590,7 +593,7 @@ void sl_clients_on_query_event(sl_clients *c, sl_query_event_kind kind,
                          .query = sl_rclient__query(query),
                          .progress =
                              kind == SL_EVENT_PROGRESS ? query->last_progress : NULL };
-    if (is_between_lives(c))
+    if (sl_clients__between_lives(c))
         return;
     bool for_all = kind == SL_EVENT_STARTED || kind == SL_EVENT_TERMINATED;
     for (sl_rclient *r = c->first; r != NULL; r = r->next) {
@@ -621,6 +624,7 @@ void sl_clients_free(sl_clients *c)
         c->waiting = w->next;
         free_hello(w);
     }
+    sl_rclient__drains_deinit(c);
     while (c->first != NULL)
         free_client(c->first);
     sl_rclient__prints_deinit(c);

@@ -144,6 +144,11 @@ uint32_t sl_driver_queries_active(const sl_driver *d);
 /* Recent progress reports (JSON), oldest first; borrowed until the next event. */
 uint32_t sl_driver_query_progress(const sl_driver *d, uint32_t i,
                                   const char *const **ret);
+/* fn(user) once, when all that its sources hold now is committed, or it is over. */
+void sl_driver_query_process_all(sl_driver *d, uint32_t i, void (*fn)(void *user),
+                                 void *user);
+/* fn is not called any more. The query by its run id, which is of one life. */
+void sl_driver_query_forget_process_all(sl_driver *d, const char *run_id, void *user);
 /* abandon: drop the running batch (Spark's stop); else end at the batch boundary. */
 void sl_driver_query_stop(sl_driver *d, uint32_t i, bool abandon);
 /* All queries. */
