@@ -17,11 +17,13 @@
 static const char driver_help[] =
     "usage: sluice driver [--bind HOST:PORT] [--dir DIR] [--conf NAME=VALUE]...\n"
     "\n"
-    "Runs a driver: clients and workers connect to it, queries are planned and committed\n"
+    "Runs a driver: clients and workers connect to it, queries are planned and "
+    "committed\n"
     "by it. SIGTERM ends at batch boundaries; a driver started again on the same\n"
     "directory resumes its queries.\n"
     "\n"
-    "  --bind HOST:PORT   where it listens; 127.0.0.1:7077. Loopback only for now; PORT 0\n"
+    "  --bind HOST:PORT   where it listens; 127.0.0.1:7077. Loopback only for now; PORT "
+    "0\n"
     "                     takes a free one; ipc://PATH a socket file of this host\n"
     "  --dir DIR          its registry of queries, and checkpoints of queries that name\n"
     "                     none; ./sluice-driver\n"
@@ -37,7 +39,8 @@ static const char worker_help[] =
     "  --driver HOST:PORT where the driver listens (also sluice://... and ipc://...)\n"
     "  --slots N          executors; one per processor\n"
     "  --memory SIZE      budget, such as 1GiB; without it none but the queries' own\n"
-    "  --dir DIR          local state databases; ./sluice-worker. Nothing in it is needed\n"
+    "  --dir DIR          local state databases; ./sluice-worker. Nothing in it is "
+    "needed\n"
     "                     after the process has ended\n"
     "  --bind HOST:PORT   where other workers reach it; a free port of loopback\n"
     "  --conf NAME=VALUE  a setting of the process\n"
@@ -45,6 +48,7 @@ static const char worker_help[] =
 
 struct arguments {
     const char *bind, *dir, *driver, *slots, *memory, *alive_fd, *ready_fd;
+    const char *test_tables; /* of a driver; `sluice test` alone gives it */
     bool quiet;
     sl_options *options;
 };
@@ -65,6 +69,9 @@ static bool take_setting(void *user, const char *pair, sl_error *err)
 static bool parse(int argc, char **argv, bool is_driver, struct arguments *a,
                   int *ret_exit)
 {
+    const sl_cli_flag own =
+        is_driver ? (sl_cli_flag){ .name = "--test-tables", .value = &a->test_tables }
+                  : (sl_cli_flag){ .name = "--driver", .value = &a->driver };
     const sl_cli_flag flags[] = {
         { .name = "--bind", .value = &a->bind },
         { .name = "--dir", .value = &a->dir },
@@ -72,14 +79,14 @@ static bool parse(int argc, char **argv, bool is_driver, struct arguments *a,
         { .name = "--quiet", .on = &a->quiet },
         { .name = "--alive-fd", .value = &a->alive_fd },
         { .name = "--ready-fd", .value = &a->ready_fd },
-        { .name = "--driver", .value = &a->driver },
+        own,
         { .name = "--slots", .value = &a->slots },
         { .name = "--memory", .value = &a->memory },
     };
     const sl_cli_spec spec = { .command = is_driver ? "driver" : "worker",
                                .help = is_driver ? driver_help : worker_help,
                                .flags = flags,
-                               .flag_count = is_driver ? 6 : 9 };
+                               .flag_count = is_driver ? 7 : 9 };
     sl_error err;
     sl_local_register_options();
     a->options = sl_options_new();
@@ -124,6 +131,7 @@ int sl_cli_driver(int argc, char **argv)
         sl_driver_daemon d = { .bind = address,
                                .directory = a.dir,
                                .options = a.options,
+                               .test_tables = a.test_tables,
                                .alive_fd = fd_of(a.alive_fd),
                                .ready_fd = fd_of(a.ready_fd) };
         code = sl_driver_daemon_run(&d, &err);

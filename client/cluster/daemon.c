@@ -78,7 +78,6 @@ static sl_code process_init(struct process *p, int alive_fd,
     SL_TRY(watch_signals(p, err));
     SL_TRY(sl_host_real_new(&p->host, err));
     SL_TRY(sl_zmq_network_new(LINGER_MS, &p->network, err));
-    p->memory = sl_memory_tables_new();
     sl_host_watch(p->host, p, p->signal_fd, on_signal, p);
     if (alive_fd >= 0)
         sl_host_watch(p->host, p, alive_fd, on_parent_gone, p);
@@ -155,6 +154,14 @@ static sl_code print_here(void *user, const char *text, size_t length, sl_error 
     return SL_OK; /* nobody's terminal: the query goes on */
 }
 
+static sl_code make_tables(struct process *p, const char *shared_file, sl_error *err)
+{
+    if (shared_file != NULL)
+        return sl_memory_tables_new_shared(shared_file, &p->memory, err);
+    p->memory = sl_memory_tables_new();
+    return SL_OK;
+}
+
 static sl_code run_driver(struct driver_process *p, const sl_driver_daemon *config,
                           sl_error *err)
 {
@@ -182,6 +189,8 @@ sl_code sl_driver_daemon_run(const sl_driver_daemon *config, sl_error *err)
 {
     struct driver_process p = { .driver = NULL };
     sl_code code = process_init(&p.base, config->alive_fd, end_driver, err);
+    if (code == SL_OK)
+        code = make_tables(&p.base, config->test_tables, err);
     if (code == SL_OK)
         code = run_driver(&p, config, err);
     if (p.base.host != NULL)

@@ -21,6 +21,7 @@ typedef struct sl_driver_daemon {
     const char *bind;      /* "tcp://127.0.0.1:7077", "ipc://..." */
     const char *directory; /* registry, checkpoints of queries without a location */
     const sl_options *options;
+    const char *test_tables; /* file of memory tables shared with `sluice test`; NULL */
     int alive_fd, ready_fd;
 } sl_driver_daemon;
 
