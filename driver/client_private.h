@@ -24,8 +24,6 @@ typedef struct sl_rclient {
     bool is_gone; /* freed when its statement has answered */
 
     uint64_t executing; /* request id; 0 none */
-    char *statement_text;
-    bool statement_is_context;
 
     uint64_t rows_of; /* the request whose rows are on their way */
     sl_chunk **chunks;

@@ -103,8 +103,6 @@ static void on_answer(void *user, const sl_answer *a)
         return;
     }
     sl_host_failpoint(r->clients->driver->host, "driver.statement.answer");
-    if (a->kind != SL_ANSWER_ERROR && r->statement_is_context)
-        sl_session_remember(r->session, r->statement_text);
     m.u.answer = (sl_cmsg_answer){ .id = id,
                                    .kind = (uint32_t)a->kind,
                                    .error = sl_rclient__error(a->error),
@@ -123,15 +121,6 @@ static void on_answer(void *user, const sl_answer *a)
     send_rows(r);
 }
 
-/* Statements that later ones of the session depend on: a restarted driver runs them again
- * before it resumes the session's queries. */
-static bool is_context(const sl_statement *s)
-{
-    return s->kind == SL_ST_CREATE_TABLE || s->kind == SL_ST_CREATE_VIEW ||
-           s->kind == SL_ST_DROP_TABLE || s->kind == SL_ST_DROP_VIEW ||
-           s->kind == SL_ST_SET || s->kind == SL_ST_RESET;
-}
-
 void sl_rclient__fail(sl_rclient *r, uint64_t id, const sl_error *err)
 {
     sl_cmsg m = { .kind = SL_CMSG_ANSWER };
@@ -141,31 +130,12 @@ void sl_rclient__fail(sl_rclient *r, uint64_t id, const sl_error *err)
     sl_rclient__send(r, &m);
 }
 
-static void answer_none(sl_rclient *r, uint64_t id)
-{
-    sl_cmsg m = { .kind = SL_CMSG_ANSWER };
-    m.u.answer = (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_NONE };
-    sl_rclient__send(r, &m);
-}
-
-/* True: the query that this request wants was started in an earlier life of the driver,
- * which did not live to say so; or in this one, for a client that was cut off. */
-static bool is_taken_already(sl_rclient *r, const sl_cmsg_request *q,
-                             const sl_statement *statement)
+static void set_origin(sl_rclient *r, const sl_cmsg_request *q)
 {
     char origin[48];
     snprintf(origin, sizeof origin, "%016llx/%llu", (unsigned long long)r->incarnation,
              (unsigned long long)q->id);
     sl_session_set_origin(r->session, origin);
-    sl_stream *s = statement->kind == SL_ST_CREATE_STREAMING_QUERY
-                       ? sl_stream_of_origin(r->clients->driver, origin)
-                       : NULL;
-    if (s == NULL)
-        return false;
-    log_info("QUERY-ASKED-AGAIN", "%s asked again for %s, which is here", r->address,
-             statement->name);
-    sl_stream_attach(s, r->number);
-    return true;
 }
 
 static void execute(sl_rclient *r, const sl_cmsg_request *q)
@@ -188,16 +158,9 @@ static void execute(sl_rclient *r, const sl_cmsg_request *q)
         return;
     }
     sl_host_failpoint(r->clients->driver->host, "driver.statement");
-    if (is_taken_already(r, q, statement)) {
-        sl_arena_free(arena);
-        answer_none(r, q->id);
-        return;
-    }
     r->executing = q->id;
-    r->statement_is_context = is_context(statement);
-    sl_free(r->statement_text);
-    r->statement_text = sl_strdup(q->text);
     sl_session_set_detached(r->session, q->flag);
+    set_origin(r, q);
     sl_session_execute(r->session, arena, statement, on_answer, r);
 }
 
@@ -210,6 +173,13 @@ static void answer_text(sl_rclient *r, uint64_t id, sl_bytes *text)
         (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_TEXT, .text = sl_bytes_cstr(text) };
     sl_rclient__send(r, &m);
     sl_bytes_deinit(text);
+}
+
+static void answer_none(sl_rclient *r, uint64_t id)
+{
+    sl_cmsg m = { .kind = SL_CMSG_ANSWER };
+    m.u.answer = (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_NONE };
+    sl_rclient__send(r, &m);
 }
 
 /* False: answered that there is no such query. */
@@ -441,7 +411,6 @@ static void free_client(sl_rclient *r)
     *at = r->next;
     drop_rows(r);
     sl_session_free(r->session);
-    sl_free(r->statement_text);
     sl_free(r->address);
     sl_free(r->user);
     sl_free(r);
