@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/host.h"
 #include "base/log.h"
+#include "client/cluster/metrics_file.h"
 #include "connectors/memory_table.h"
 #include "driver/driver.h"
 #include "transport/link_zmq.h"
@@ -25,6 +26,7 @@ struct process {
     sl_zmq_network *network;
     sl_kv_factory kv;
     sl_memory_tables *memory;
+    sl_metrics_file *metrics;
     int signal_fd, alive_fd;
     uint32_t ends_wanted; /* signals seen, or the parent's end */
     bool stop;
@@ -162,6 +164,11 @@ static sl_code make_tables(struct process *p, const char *shared_file, sl_error 
     return SL_OK;
 }
 
+static void refresh_driver(void *user)
+{
+    sl_driver_refresh_metrics(((struct driver_process *)user)->driver);
+}
+
 static sl_code run_driver(struct driver_process *p, const sl_driver_daemon *config,
                           sl_error *err)
 {
@@ -177,16 +184,20 @@ static sl_code run_driver(struct driver_process *p, const sl_driver_daemon *conf
     SL_TRY(sl_driver_new(p->base.host, sl_zmq_network_of(p->base.network), &d, &p->driver,
                          err));
     sl_driver_set_listener(p->driver, on_query_event, p);
+    p->base.metrics = sl_metrics_file_new(p->base.host, config->options, config->name,
+                                          refresh_driver, p);
     sl_driver_resume(p->driver);
     log_info("DRIVER-READY", "at %s, directory %s", sl_driver_address(p->driver),
              config->directory);
     say_ready(config->ready_fd, sl_driver_address(p->driver));
     (void)!sl_host_run_until(p->base.host, &p->base.stop);
+    sl_metrics_file_free(p->base.metrics);
     return SL_OK;
 }
 
 sl_code sl_driver_daemon_run(const sl_driver_daemon *config, sl_error *err)
 {
+    sl_driver_register_metrics();
     struct driver_process p = { .driver = NULL };
     sl_code code = process_init(&p.base, config->alive_fd, end_driver, err);
     if (code == SL_OK)
@@ -292,14 +303,26 @@ static void on_fenced(void *user, const char *why, bool may_return)
     p->base.stop = true;
 }
 
+/* Between two lives there is no worker, and nothing is charged. */
+static void refresh_worker(void *user)
+{
+    const struct worker_process *p = (const struct worker_process *)user;
+    if (p->worker != NULL)
+        sl_worker_refresh_metrics(p->worker);
+}
+
 sl_code sl_worker_daemon_run(const sl_worker_daemon *config, sl_error *err)
 {
+    sl_worker_register_metrics();
     struct worker_process p = { .config = config, .ready_fd = config->ready_fd };
     sl_code code = process_init(&p.base, config->alive_fd, end_worker, err);
     if (code == SL_OK)
         code = start_worker(&p, err);
     if (code == SL_OK) {
+        p.base.metrics = sl_metrics_file_new(p.base.host, config->options, config->name,
+                                             refresh_worker, &p);
         (void)!sl_host_run_until(p.base.host, &p.base.stop);
+        sl_metrics_file_free(p.base.metrics);
         code = p.code;
         if (code != SL_OK && err != NULL)
             *err = p.error;

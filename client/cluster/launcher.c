@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
+#include "base/assert.h"
 #include "base/fs.h"
 
 extern char **environ;
@@ -262,45 +264,85 @@ void sl_child_stop(sl_child *c, int timeout_ms)
 
 struct sl_process_cluster {
     char directory[160], log_path[200];
+    const sl_options *options; /* while it starts */
     uint32_t worker_count;
     sl_child driver;
     sl_child workers[];
 };
 
-static sl_code start_driver(sl_process_cluster *c, sl_error *err)
+/* The settings that are of processes and not of sessions, which the client brings along:
+ * as --conf behind the arguments. */
+static uint32_t add_settings(const sl_options *options, sl_arena *arena,
+                             const char *arguments[SL_LAUNCH_ARGUMENTS_MAX], uint32_t n)
 {
-    char bind[200], dir[200];
-    snprintf(bind, sizeof bind, "ipc://%s/driver.ipc", c->directory);
-    snprintf(dir, sizeof dir, "%s/driver", c->directory);
-    const char *arguments[] = { "driver", "--bind", bind, "--dir", dir, NULL };
+    for (uint32_t i = 0; i < sl_options_def_count(); i++) {
+        const char *name = sl_options_def(i)->name;
+        if ((strncmp(name, "sluice.worker.", 14) != 0 &&
+             strncmp(name, "sluice.metrics.", 15) != 0) ||
+            !sl_options_is_set(options, name))
+            continue;
+        SL_ASSERT(n < SL_LAUNCH_ARGUMENTS_MAX);
+        arguments[n++] =
+            sl_arena_printf(arena, "--conf=%s=%s", name, sl_options_text(options, name));
+    }
+    return n;
+}
+
+static sl_code start_driver(sl_process_cluster *c, sl_arena *arena, sl_error *err)
+{
+    const char *arguments[SL_LAUNCH_ARGUMENTS_MAX + 1] = {
+        "driver", "--bind", sl_arena_printf(arena, "ipc://%s/driver.ipc", c->directory),
+        "--dir", sl_arena_printf(arena, "%s/driver", c->directory)
+    };
+    (void)add_settings(c->options, arena, arguments, 5);
     sl_launch l = { .arguments = arguments, .log_path = c->log_path };
     SL_TRY(sl_child_start(&l, &c->driver, err));
     return sl_child_wait_ready(&c->driver, c->log_path, READY_MS, err);
 }
 
-static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_error *err)
+static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_arena *arena,
+                             sl_error *err)
 {
-    char slots_text[16], dir[200];
-    snprintf(slots_text, sizeof slots_text, "%u", slots);
-    snprintf(dir, sizeof dir, "%s/workers", c->directory);
-    const char *arguments[] = { "worker",  "--driver", c->driver.address,
-                                "--slots", slots_text, "--dir",
-                                dir,       NULL };
+    const char *arguments[SL_LAUNCH_ARGUMENTS_MAX + 1] = {
+        "worker",
+        "--driver",
+        c->driver.address,
+        "--slots",
+        sl_arena_printf(arena, "%u", slots),
+        "--dir",
+        sl_arena_printf(arena, "%s/workers", c->directory)
+    };
+    uint32_t n = add_settings(c->options, arena, arguments, 7);
     sl_launch l = { .arguments = arguments, .log_path = c->log_path };
-    for (uint32_t i = 0; i < c->worker_count; i++)
+    SL_ASSERT(n < SL_LAUNCH_ARGUMENTS_MAX);
+    for (uint32_t i = 0; i < c->worker_count; i++) {
+        arguments[n] = sl_arena_printf(arena, "--name=worker-%u", i + 1);
         SL_TRY(sl_child_start(&l, &c->workers[i], err));
+    }
     for (uint32_t i = 0; i < c->worker_count; i++)
         SL_TRY(sl_child_wait_ready(&c->workers[i], c->log_path, READY_MS, err));
     return SL_OK;
 }
 
-sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots, sl_process_cluster **ret,
+static sl_code start_all(sl_process_cluster *c, uint32_t slots, sl_error *err)
+{
+    sl_arena *arena = sl_arena_new();
+    sl_code code = start_driver(c, arena, err);
+    if (code == SL_OK)
+        code = start_workers(c, slots, arena, err);
+    sl_arena_free(arena);
+    return code;
+}
+
+sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots,
+                               const sl_options *options, sl_process_cluster **ret,
                                sl_error *err)
 {
     const char *base = getenv("TMPDIR");
     sl_process_cluster *c =
         (sl_process_cluster *)sl_calloc(1, sizeof *c + workers * sizeof c->workers[0]);
     c->worker_count = workers;
+    c->options = options;
     snprintf(c->directory, sizeof c->directory, "%.120s/sluice-cluster-XXXXXX",
              base != NULL && *base != '\0' ? base : "/tmp");
     if (mkdtemp(c->directory) == NULL) {
@@ -310,9 +352,7 @@ sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots, sl_process_clus
         return failed;
     }
     snprintf(c->log_path, sizeof c->log_path, "%s/log", c->directory);
-    sl_code code = start_driver(c, err);
-    if (code == SL_OK)
-        code = start_workers(c, slots, err);
+    sl_code code = start_all(c, slots, err);
     if (code != SL_OK) {
         sl_process_cluster_free(c);
         return code;
