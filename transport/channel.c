@@ -50,9 +50,10 @@ typedef struct peer {
     size_t unacked_bytes, in_flight_bytes, window_bytes;
     int64_t progress_us; /* of the last ack that moved, or since something is unacked */
     int64_t resend_us, rewound_us;
-    bool refused;    /* the link said SL_EAGAIN */
-    bool wants_room; /* sl_channel_send said it */
-    bool greets;     /* until the peer is heard */
+    int64_t taken_us; /* of the last ack that moved, or since the first packet waits */
+    bool refused;     /* the link said SL_EAGAIN */
+    bool wants_room;  /* sl_channel_send said it */
+    bool greets;      /* until the peer is heard */
 
     /* receiving */
     uint64_t received; /* highest in order */
@@ -290,7 +291,7 @@ static void acknowledge(sl_channel *c, peer *p, uint64_t up_to)
         p->last = NULL;
     if (!moved)
         return;
-    p->progress_us = sl_host_mono_us(c->host);
+    p->progress_us = p->taken_us = sl_host_mono_us(c->host);
     p->resend_us = RESEND_US;
     p->window_bytes = p->window_bytes * 2 > SL_CHANNEL_WINDOW_MAX ? SL_CHANNEL_WINDOW_MAX
                                                                   : p->window_bytes * 2;
@@ -526,7 +527,7 @@ sl_code sl_channel_send_blob(sl_channel *c, const char *to, sl_blob *frame, sl_e
         p->last->next = k;
     } else {
         p->first = k;
-        p->progress_us = sl_host_mono_us(c->host);
+        p->progress_us = p->taken_us = sl_host_mono_us(c->host);
     }
     p->last = k;
     if (p->next_out == NULL)
@@ -570,6 +571,12 @@ int64_t sl_channel_heard_us(const sl_channel *c, const char *from)
 {
     const peer *p = find_peer(c, from);
     return p != NULL ? p->heard_us : 0;
+}
+
+int64_t sl_channel_taken_us(const sl_channel *c, const char *to)
+{
+    const peer *p = find_peer(c, to);
+    return p != NULL && p->first != NULL ? p->taken_us : sl_host_mono_us(c->host);
 }
 
 size_t sl_channel_unacked_bytes(const sl_channel *c, const char *to)

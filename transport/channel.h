@@ -67,6 +67,9 @@ void sl_channel_drop_peer(sl_channel *c, const char *to);
 
 /* Time of the last packet from this peer, 0 = never. */
 int64_t sl_channel_heard_us(const sl_channel *c, const char *from);
+/* When this peer last took something of what waits for its ack, or since when the first
+ * of it waits; now if nothing does. */
+int64_t sl_channel_taken_us(const sl_channel *c, const char *to);
 size_t sl_channel_unacked_bytes(const sl_channel *c, const char *to);
 
 #endif /* SL_TRANSPORT_CHANNEL_H */

@@ -327,18 +327,17 @@ static void on_peer(void *user, const char *from, uint64_t incarnation)
     send_register(w);
 }
 
+/* A driver that gave us up may still be heard, but it takes nothing: what we send stays
+ * unacknowledged. */
 static void on_heartbeat(void *user)
 {
     sl_worker *w = (sl_worker *)user;
     sl_message m = { .kind = SL_MSG_HEARTBEAT };
     int64_t now = sl_host_mono_us(w->host);
     int64_t heard = sl_channel_heard_us(w->channel, w->driver_address);
-    size_t unacked = sl_channel_unacked_bytes(w->channel, w->driver_address);
-    if (unacked == 0 || unacked < w->unacked_before || !w->registered)
-        w->taken_us = now;
-    w->unacked_before = unacked;
+    int64_t taken = sl_channel_taken_us(w->channel, w->driver_address);
     if (w->registered && w->config.fence_us > 0 &&
-        (now - heard > w->config.fence_us || now - w->taken_us > w->config.fence_us))
+        (now - heard > w->config.fence_us || now - taken > w->config.fence_us))
         fence(w, "the driver has taken nothing from here for too long", true);
     if (w->fenced)
         return;
@@ -379,7 +378,6 @@ sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config
     w->host_name = sl_strdup(config->host_name != NULL ? config->host_name : "localhost");
     w->work_dir = sl_strdup(config->work_dir);
     w->incarnation = sl_host_rand64(host) | 1;
-    w->taken_us = sl_host_mono_us(host); /* not 0: the first heartbeat would fence us */
     sl_budget_init(&w->budget, NULL, "worker", config->memory_bytes);
     sl_channel_callbacks callbacks = {
         .on_message = on_message, .on_peer = on_peer, .on_room = on_room, .user = w

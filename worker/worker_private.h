@@ -76,10 +76,6 @@ struct sl_worker {
     char *address, *driver_address, *work_dir, *host_name;
     uint64_t incarnation;
     bool registered, fenced;
-    /* A driver that gave us up may still be heard, but it takes nothing: messages to it
-     * stay unacknowledged. */
-    size_t unacked_before;
-    int64_t taken_us;
     sl_lane *executors; /* config.slots */
     sl_lane state_store, maintenance;
     sl_budget budget;

@@ -181,6 +181,29 @@ static void send__to_nobody_is_kept_until_somebody_is_there(void **state)
     sl_channel_free(late.channel);
 }
 
+/* As much may wait whenever one looks, while all of it moves. */
+static void taken_us__moves_as_long_as_the_peer_takes(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    size_t waits = 0;
+    assert_int_equal(sl_channel_taken_us(f->a.channel, "b"), sl_host_mono_us(f->host));
+    for (uint32_t i = 0; i < 100; i++) {
+        assert_int_equal(
+            sl_channel_send(f->a.channel, "b", sl_span_of(&i, sizeof i), NULL), SL_OK);
+        size_t now_waits = sl_channel_unacked_bytes(f->a.channel, "b");
+        assert_true(now_waits > 0 && (i == 0 || now_waits == waits));
+        waits = now_waits;
+        assert_true(sl_host_mono_us(f->host) - sl_channel_taken_us(f->a.channel, "b") <=
+                    30000);
+        sl_host_virtual_advance(f->host, 30000);
+    }
+    send_numbers(f, &f->a, "nobody", 0, 1);
+    sl_host_virtual_advance(f->host, 3000000);
+    send_numbers(f, &f->a, "nobody", 1, 2);
+    assert_true(sl_host_mono_us(f->host) - sl_channel_taken_us(f->a.channel, "nobody") >=
+                3000000);
+}
+
 /* A link on which nothing can be sent: the peer is gone, and nobody says so. */
 struct deaf_port {
     sl_port port;
@@ -274,6 +297,7 @@ int main(void)
         T(send__delivers_once_and_in_order_over_a_bad_link),
         T(on_peer__tells_of_a_new_incarnation),
         T(send__to_nobody_is_kept_until_somebody_is_there),
+        T(taken_us__moves_as_long_as_the_peer_takes),
         T(ack__to_a_peer_that_is_gone_is_not_tried_for_ever),
     };
     return cmocka_run_group_tests_name("transport/channel", tests, NULL, NULL);
