@@ -1,7 +1,9 @@
 /* One mutex guards the queues of the loop and of all lanes: events come per batch and
  * per message, never per row.  Who runs out of work spins a few microseconds on an atomic
  * counter before it sleeps, once for each time it was woken: a busy pipeline saves the
- * wake-up, an idle process uses no CPU.
+ * wake-up, an idle process uses no CPU.  Who spun in vain a few times in a row sleeps at
+ * once and only tries again now and then: work comes too seldom, or other processes want
+ * the processor.
  *
  * The loop sleeps on a condition until something watches a descriptor (host_watch.c);
  * then it sleeps in epoll, and who queues something for a sleeping loop writes its
@@ -23,7 +25,6 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
-#include "base/failpoint_private.h"
 #include "base/host_queue_private.h"
 #include "base/host_watch_private.h"
 
@@ -31,10 +32,18 @@ enum {
     LANES_MAX = 1024,
     LOOP_SPIN_US = 50,
     LANE_SPIN_US = 20,
+    POLL_PAUSE_US = 4,    /* between looks at descriptors while the loop spins */
+    SPIN_CREDIT = 4,      /* spins in vain before sleeping at once */
+    SPIN_RETRY = 32,      /* sleeps before it spins again to see */
     EVENTS_PER_POLL = 32, /* of a loop that is never idle */
 };
 
 typedef struct real_host real_host;
+
+/* Whether spinning has paid lately. */
+typedef struct spinner {
+    uint32_t credit, sleeps;
+} spinner;
 
 typedef struct real_lane {
     real_host *host;
@@ -46,6 +55,7 @@ typedef struct real_lane {
     sl_job *running;      /* NULL: between jobs */
     void *running_owner;  /* kept apart: a job may be freed by its `done` */
     _Atomic uint64_t fed; /* jobs ever queued, to spin on */
+    spinner spinner;
 } real_lane;
 
 struct real_host {
@@ -55,6 +65,7 @@ struct real_host {
     sl_event *ring;
     size_t ring_head, ring_count, ring_capacity;
     _Atomic uint64_t loop_fed; /* events and timers ever queued, to spin on */
+    spinner loop_spinner;
     pthread_cond_t loop_wake;
     sl_event_heap timers;
     uint64_t timer_last;
@@ -69,7 +80,10 @@ struct real_host {
     pthread_cond_t job_finished; /* for close_owner */
     uint32_t closers;
     bool spins;
-    sl_failpoint *failpoint; /* NULL: none will ever be armed */
+    /* SLUICE_FAILPOINT=name[:nth] */
+    char *failpoint_name; /* NULL: none armed */
+    uint64_t failpoint_nth;
+    _Atomic uint64_t failpoint_passes;
 };
 
 static real_host *real_of(sl_host *h)
@@ -112,7 +126,41 @@ static uint64_t real_rand64(sl_host *h)
 
 static void real_failpoint(sl_host *h, const char *name)
 {
-    sl_failpoint_pass(real_of(h)->failpoint, name);
+    real_host *r = real_of(h);
+    if (__builtin_expect(!r->failpoint_name, 1))
+        return;
+    if (strcmp(name, r->failpoint_name) != 0)
+        return;
+    if (atomic_fetch_add(&r->failpoint_passes, 1) + 1 != r->failpoint_nth)
+        return;
+    kill(getpid(), SIGKILL);
+    for (;;) /* nothing may happen after the point */
+        pause();
+}
+
+/* "name" or "name:3"; names hold no colon. */
+static sl_code arm_failpoint(real_host *r, sl_error *err)
+{
+    const char *text = getenv("SLUICE_FAILPOINT");
+    if (!text || !text[0])
+        return SL_OK;
+    size_t length = strcspn(text, ":");
+    uint64_t nth = 1;
+    if (text[length] == ':') {
+        char *end = NULL;
+        errno = 0;
+        long long parsed = strtoll(text + length + 1, &end, 10);
+        if (errno != 0 || parsed < 1 || *end != '\0')
+            return sl_fail(err, SL_EINVAL,
+                           "SLUICE_FAILPOINT is '%.200s'; it must be name or name:nth "
+                           "with nth from 1",
+                           text);
+        nth = (uint64_t)parsed;
+    }
+    r->failpoint_name = sl_strdup(text);
+    r->failpoint_name[length] = '\0';
+    r->failpoint_nth = nth;
+    return SL_OK;
 }
 
 /* ---- waiting ---- */
@@ -137,6 +185,24 @@ static void spin_while(const _Atomic uint64_t *counter, uint64_t seen, int64_t l
             __builtin_ia32_pause();
 #endif
     }
+}
+
+static bool spin_pays(spinner *s)
+{
+    if (s->credit > 0)
+        return true;
+    if (++s->sleeps < SPIN_RETRY)
+        return false;
+    s->sleeps = 0;
+    return true;
+}
+
+static void spin_ended(spinner *s, bool found)
+{
+    if (found)
+        s->credit = SPIN_CREDIT;
+    else if (s->credit > 0)
+        s->credit--;
 }
 
 /* ---- the loop's queue; lock held ---- */
@@ -234,15 +300,16 @@ static void wait_for_event(real_host *r)
 static void spin_for_event(real_host *r)
 {
     uint64_t seen = atomic_load_explicit(&r->loop_fed, memory_order_relaxed);
-    if (!r->watches) {
-        pthread_mutex_unlock(&r->lock);
-        spin_while(&r->loop_fed, seen, LOOP_SPIN_US);
-        pthread_mutex_lock(&r->lock);
-        return;
-    }
+    int64_t pause_us = r->watches ? POLL_PAUSE_US : LOOP_SPIN_US;
     int64_t until_us = clock_us(CLOCK_MONOTONIC) + LOOP_SPIN_US;
-    while (r->ring_count == 0 && clock_us(CLOCK_MONOTONIC) < until_us)
-        poll_watches(r, 0);
+    do {
+        pthread_mutex_unlock(&r->lock);
+        spin_while(&r->loop_fed, seen, pause_us);
+        pthread_mutex_lock(&r->lock);
+        if (r->ring_count == 0 && r->watches)
+            poll_watches(r, 0);
+    } while (r->ring_count == 0 && clock_us(CLOCK_MONOTONIC) < until_us);
+    spin_ended(&r->loop_spinner, r->ring_count > 0);
 }
 
 static bool real_run_until(sl_host *h, const bool *stop)
@@ -258,7 +325,7 @@ static bool real_run_until(sl_host *h, const bool *stop)
             poll_watches(r, 0);
         }
         while (!take_event(r, &e)) {
-            if (may_spin && r->jobs_out > 0)
+            if (may_spin && r->jobs_out > 0 && spin_pays(&r->loop_spinner))
                 spin_for_event(r);
             else
                 wait_for_event(r);
@@ -351,12 +418,13 @@ static sl_job *wait_for_job(real_host *r, real_lane *lane)
     while (!lane->head) {
         if (r->stopping)
             return NULL;
-        if (may_spin) {
+        if (may_spin && spin_pays(&lane->spinner)) {
             uint64_t seen = atomic_load_explicit(&lane->fed, memory_order_relaxed);
-            may_spin = false;
             pthread_mutex_unlock(&r->lock);
             spin_while(&lane->fed, seen, LANE_SPIN_US);
             pthread_mutex_lock(&r->lock);
+            spin_ended(&lane->spinner, lane->head != NULL);
+            may_spin = false;
         } else {
             pthread_cond_wait(&lane->wake, &r->lock);
         }
@@ -520,7 +588,7 @@ static void real_free(sl_host *h)
     sl_event_heap__deinit(&r->timers);
     sl_watches__free(r->watches);
     sl_free(r->ring);
-    sl_failpoint_free(r->failpoint);
+    sl_free(r->failpoint_name);
     sl_free(r);
 }
 
@@ -544,7 +612,7 @@ static const sl_host_class real_class = {
 sl_code sl_host_real_new(sl_host **ret, sl_error *err)
 {
     real_host *r = sl_calloc(1, sizeof *r);
-    sl_code code = sl_failpoint_from_environment(&r->failpoint, err);
+    sl_code code = arm_failpoint(r, err);
     if (code != SL_OK) {
         sl_free(r);
         return code;
