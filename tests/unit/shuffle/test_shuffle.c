@@ -36,6 +36,7 @@ struct node {
     sl_error failure;
     bool producer_runs[PRODUCERS], target_runs[TARGETS];
     bool gone;
+    uint32_t credits_heard;
 };
 
 struct world {
@@ -93,6 +94,9 @@ static uint32_t faulty(void *user, const char *from, const char *to,
 static void on_message(void *user, const char *from, uint64_t incarnation, sl_blob *frame)
 {
     struct node *n = (struct node *)user;
+    sl_shuffle_head h;
+    if (sl_shuffle__read_head(sl_blob_span(frame), &h, NULL) == SL_OK)
+        n->credits_heard += h.kind == SL_SHUFFLE_CREDIT;
     assert_true(sl_shuffle_on_message(n->shuffle, from, incarnation, frame));
 }
 
@@ -656,6 +660,39 @@ static void end__of_no_rows_waits_for_a_peer_that_opens_late(void **state)
     world_free(w);
 }
 
+/* Producers of node 1 push all they have, and end or not; node 0 pulls what came. */
+static uint32_t credits_after(bool ends)
+{
+    struct world *w = world_new(2, 5, 0, false);
+    sl_error err;
+    w->chunks = 3;
+    w->credit = 1 << 20;
+    open_exchanges(w);
+    sl_host_virtual_advance(w->host, 1000);
+    for (uint32_t p = 1; p < PRODUCERS; p += 2) {
+        for (uint32_t i = 0; i < w->chunks + ends; i++)
+            assert_int_equal(run_producer(w, p, &err), SL_OK);
+        assert_int_equal(w->pushed[p], w->chunks);
+    }
+    sl_host_virtual_advance(w->host, 1000);
+    for (uint32_t t = 0; t < TARGETS; t += 2)
+        while (w->nodes[0].target_runs[t])
+            assert_int_equal(run_target(w, t, &err), SL_OK);
+    sl_host_virtual_advance(w->host, 1000);
+    uint32_t credits = w->nodes[1].credits_heard;
+    run_to_end(w);
+    check_rows(w);
+    world_free(w);
+    return credits;
+}
+
+static void pull__tells_no_credit_to_a_peer_that_has_ended(void **state)
+{
+    (void)state;
+    assert_true(credits_after(false) > 0);
+    assert_int_equal(credits_after(true), 0);
+}
+
 /* ---- frames that are not what they say ---- */
 
 static sl_blob *frame_of(sl_shuffle_head h, sl_span payload)
@@ -892,6 +929,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pull__gets_every_row_once_whatever_the_link_does),
         cmocka_unit_test(pull__bounds_what_is_received_by_credit),
+        cmocka_unit_test(pull__tells_no_credit_to_a_peer_that_has_ended),
         cmocka_unit_test(push__spills_later_producers_of_an_ordered_target),
         cmocka_unit_test(free__still_delivers_what_was_pushed),
         cmocka_unit_test(on_peer_lost__fails_the_attempt_with_lost),
