@@ -6,8 +6,8 @@
  *
  * Each has a monitor.  All four descriptors of a pair are watched by the host, and edges:
  * ZeroMQ says by its descriptor only that something happened, so whoever is woken reads
- * until nothing is left; and since sending may swallow the edge, each send looks whether
- * something can be read and posts that (post_look).
+ * until nothing is left; and since sending may swallow the edge, a look is posted after
+ * it: one for all sends of a turn of the loop (post_look).
  *
  * What goes by a DEALER always goes by it while it exists, so packets keep their order.
  */
@@ -455,18 +455,11 @@ static sl_code dial(zmq_port *p, const char *to, wire **ret, sl_error *err)
     return SL_OK;
 }
 
-static void after_send(wire *w)
-{
-    uint32_t events = events_of(w);
-    if ((events & ZMQ_POLLIN) != 0 || (w->refused && (events & ZMQ_POLLOUT) != 0))
-        post_look(w);
-}
-
 static sl_code send_by_dial(wire *w, const uint8_t *head, sl_blob *body, sl_error *err)
 {
     int reason = sl_zmq__send(w->socket, NULL, head, body);
     w->refused = w->refused || reason != 0;
-    after_send(w);
+    post_look(w);
     return reason == 0 ? SL_OK
                        : sl_fail(err, SL_EAGAIN, "%s takes no message now: %s", w->peer,
                                  zmq_strerror(reason));
@@ -491,7 +484,7 @@ static sl_code send_by_route(zmq_port *p, const char *id, const uint8_t *head,
         r->refused = p->router->refused = true;
     else if (r != NULL && !r->down)
         find_gone(p, r);
-    after_send(p->router);
+    post_look(p->router);
     if (reason == 0)
         return SL_OK;
     return sl_fail(err, reason == EAGAIN ? SL_EAGAIN : SL_ENOTFOUND,
