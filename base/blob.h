@@ -8,11 +8,12 @@
 #ifndef SL_BASE_BLOB_H
 #define SL_BASE_BLOB_H
 
+#include <stdatomic.h>
+
 #include "base/bytes.h"
-#include "base/refs.h"
 
 typedef struct sl_blob {
-    sl_refs refs;
+    _Atomic uint32_t refs;
     const uint8_t *data;
     size_t size_bytes;
     void (*release)(void *user); /* NULL: data is within the blob's own allocation */

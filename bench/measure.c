@@ -12,7 +12,7 @@
  * Processor time is of the command and of those of its children it waited for.  Memory of
  * one process is what the kernel says when it has ended; of several, the peak of each as
  * last seen, added: they are looked at every 20 ms, new ones are looked for at first as
- * often and then every 100 ms. */
+ * often and then every 500 ms. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +45,7 @@ static double of_timeval(struct timeval t)
 /* ---- the processes of a command ---- */
 
 #define LOOK_MS 20
-#define LOOKS_PER_SEARCH 5
+#define LOOKS_PER_SEARCH 25
 #define FIRST_SEARCHES 10 /* one each look: when children are started */
 #define PROCESSES_MAX 512
 

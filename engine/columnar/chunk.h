@@ -9,12 +9,13 @@
 #ifndef SL_ENGINE_COLUMNAR_CHUNK_H
 #define SL_ENGINE_COLUMNAR_CHUNK_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "engine/columnar/column.h"
 
 typedef struct sl_chunk {
-    sl_refs refs;
+    _Atomic uint32_t refs;
     uint32_t row_count;
     uint32_t column_count;
     sl_column *columns;
