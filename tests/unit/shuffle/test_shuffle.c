@@ -668,17 +668,17 @@ static uint32_t credits_after(bool ends)
     w->chunks = 3;
     w->credit = 1 << 20;
     open_exchanges(w);
-    sl_host_virtual_advance(w->host, 1000);
+    sl_host_virtual_advance(w->host, 1000000);
     for (uint32_t p = 1; p < PRODUCERS; p += 2) {
         for (uint32_t i = 0; i < w->chunks + ends; i++)
             assert_int_equal(run_producer(w, p, &err), SL_OK);
         assert_int_equal(w->pushed[p], w->chunks);
     }
-    sl_host_virtual_advance(w->host, 1000);
+    sl_host_virtual_advance(w->host, 1000000);
     for (uint32_t t = 0; t < TARGETS; t += 2)
         while (w->nodes[0].target_runs[t])
             assert_int_equal(run_target(w, t, &err), SL_OK);
-    sl_host_virtual_advance(w->host, 1000);
+    sl_host_virtual_advance(w->host, 1000000);
     uint32_t credits = w->nodes[1].credits_heard;
     run_to_end(w);
     check_rows(w);
