@@ -3,12 +3,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/assert.h"
 
 sl_blob *sl_blob_wrap(sl_span bytes, void (*release)(void *user), void *user)
 {
     sl_blob *b = sl_alloc(sizeof *b);
-    atomic_init(&b->refs, 1);
+    sl_refs_init(&b->refs);
     b->data = bytes.data;
     b->size_bytes = bytes.size_bytes;
     b->release = release;
@@ -22,7 +21,7 @@ sl_blob *sl_blob_copy(sl_span bytes)
     uint8_t *data = (uint8_t *)(b + 1);
     if (bytes.size_bytes > 0)
         memcpy(data, bytes.data, bytes.size_bytes);
-    atomic_init(&b->refs, 1);
+    sl_refs_init(&b->refs);
     b->data = data;
     b->size_bytes = bytes.size_bytes;
     b->release = NULL;
@@ -39,18 +38,13 @@ sl_blob *sl_blob_take(sl_bytes *bytes)
 
 sl_blob *sl_blob_ref(sl_blob *b)
 {
-    uint32_t before = atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
-    SL_ASSERT(before > 0 && before < UINT32_MAX);
+    sl_refs_take(&b->refs);
     return b;
 }
 
 void sl_blob_unref(sl_blob *b)
 {
-    if (!b)
-        return;
-    uint32_t before = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
-    SL_ASSERT(before > 0);
-    if (before > 1)
+    if (!b || !sl_refs_drop(&b->refs))
         return;
     if (b->release)
         b->release(b->user);

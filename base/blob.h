@@ -8,12 +8,11 @@
 #ifndef SL_BASE_BLOB_H
 #define SL_BASE_BLOB_H
 
-#include <stdatomic.h>
-
 #include "base/bytes.h"
+#include "base/refs.h"
 
 typedef struct sl_blob {
-    _Atomic uint32_t refs;
+    sl_refs refs;
     const uint8_t *data;
     size_t size_bytes;
     void (*release)(void *user); /* NULL: data is within the blob's own allocation */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/assert.h"
 
 enum { ALIGNMENT = 64, PADDING_BYTES = 64 };
 
@@ -31,7 +30,7 @@ sl_code sl_buffer_new(size_t capacity_bytes, sl_budget *budget, sl_buffer **ret,
                        capacity_bytes);
     }
     sl_buffer *b = (sl_buffer *)(void *)memory;
-    atomic_init(&b->refs, 1);
+    sl_refs_init(&b->refs);
     b->size_bytes = 0;
     b->capacity_bytes = capacity_bytes;
     b->budget = budget;
@@ -43,18 +42,13 @@ sl_code sl_buffer_new(size_t capacity_bytes, sl_budget *budget, sl_buffer **ret,
 
 sl_buffer *sl_buffer_ref(sl_buffer *b)
 {
-    uint32_t before = atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
-    SL_ASSERT(before > 0 && before < UINT32_MAX);
+    sl_refs_take(&b->refs);
     return b;
 }
 
 void sl_buffer_unref(sl_buffer *b)
 {
-    if (!b)
-        return;
-    uint32_t before = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
-    SL_ASSERT(before > 0);
-    if (before > 1)
+    if (!b || !sl_refs_drop(&b->refs))
         return;
     sl_budget_release(b->budget, (int64_t)b->capacity_bytes);
     sl_free(b);

@@ -8,15 +8,15 @@
 #ifndef SL_BASE_BUFFER_H
 #define SL_BASE_BUFFER_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/budget.h"
 #include "base/error.h"
+#include "base/refs.h"
 
 typedef struct sl_buffer {
-    _Atomic uint32_t refs;
+    sl_refs refs;
     size_t size_bytes;     /* in use */
     size_t capacity_bytes; /* usable */
     sl_budget *budget;     /* charged with capacity; may be NULL */

@@ -155,6 +155,9 @@ void sl_fs_virtual_set_machine(sl_fs_virtual *v, uint32_t machine);
  * Its open files are closed before, by the caller. */
 void sl_fs_virtual_crash_machine(sl_fs_virtual *v, uint32_t machine,
                                  uint64_t (*rand64)(void *user), void *user);
+/* What a machine has open is open no more, and its locks are free, though it goes on and
+ * may open anew: a share that took it for dead. */
+void sl_fs_virtual_lose_files(sl_fs_virtual *v, uint32_t machine);
 /* Process kill: all written bytes and names stay (the kernel has them); open files fail;
  * locks are freed. */
 void sl_fs_virtual_kill(sl_fs_virtual *v);

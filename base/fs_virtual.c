@@ -16,6 +16,9 @@ struct vfile {
     sl_fs_virtual *fs;
     vnode *node; /* holds a reference */
     uint64_t life;
+    uint32_t machine;
+    bool is_lost;
+    vfile *before, *after; /* of the open files */
     bool writable;
     bool sync_failed;
     int64_t end; /* where append writes */
@@ -117,6 +120,11 @@ static vfile *new_file(sl_fs_virtual *v, vnode *n, const char *path, bool writab
     f->fs = v;
     f->node = n;
     f->life = v->life;
+    f->machine = v->machine;
+    f->after = v->open;
+    if (f->after != NULL)
+        f->after->before = f;
+    v->open = f;
     f->writable = writable;
     f->end = (int64_t)n->content.size_bytes;
     f->path = sl_strdup(path);
@@ -164,6 +172,8 @@ static sl_code virtual_open(sl_fs *fs, const char *path, sl_open_mode mode, sl_f
 /* With the lock held. */
 static sl_code check_alive(const vfile *f, sl_error *err)
 {
+    if (f->is_lost)
+        return sl_fail(err, SL_EIO, "%s: stale file handle", f->path);
     if (f->life == f->fs->life)
         return SL_OK;
     return sl_fail(err, SL_EIO, "%s was opened before the machine went down", f->path);
@@ -304,6 +314,12 @@ static void virtual_close(sl_file *file)
     pthread_mutex_lock(&v->lock);
     if (f->node->locked_by == f)
         f->node->locked_by = NULL;
+    if (f->before != NULL)
+        f->before->after = f->after;
+    else
+        v->open = f->after;
+    if (f->after != NULL)
+        f->after->before = f->before;
     sl_vnode__unref(v, f->node);
     pthread_mutex_unlock(&v->lock);
     sl_free(f->path);
@@ -598,6 +614,19 @@ void sl_fs_virtual_crash_machine(sl_fs_virtual *v, uint32_t machine,
 {
     pthread_mutex_lock(&v->lock);
     sl_vfs__crash(v, machine, rand64, user);
+    pthread_mutex_unlock(&v->lock);
+}
+
+void sl_fs_virtual_lose_files(sl_fs_virtual *v, uint32_t machine)
+{
+    pthread_mutex_lock(&v->lock);
+    for (vfile *f = v->open; f != NULL; f = f->after) {
+        if (f->machine != machine)
+            continue;
+        f->is_lost = true;
+        if (f->node->locked_by == f)
+            f->node->locked_by = NULL;
+    }
     pthread_mutex_unlock(&v->lock);
 }
 

@@ -73,6 +73,7 @@ struct sl_fs_virtual {
     uint64_t inode_last;
     uint32_t machine; /* that does what is done now */
     uint64_t life;    /* files opened in an earlier one are dead */
+    vfile *open;      /* all open files */
     vname_op *ops;
     size_t op_count, op_capacity;
 };

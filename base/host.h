@@ -140,7 +140,9 @@ static inline void sl_host_free(sl_host *h)
 }
 
 /* Real threads and clocks over the real file system. Failpoints: environment
- * SLUICE_FAILPOINT=name[:nth] makes the nth pass (default 1st) kill -9 this process. */
+ * SLUICE_FAILPOINT=name[:nth] makes the nth pass (default 1st) kill -9 this process;
+ * SLUICE_FAILPOINT_FILE=path names a file that may hold such a text at any time, for all
+ * processes that have it: whichever makes the nth pass dies, and the file is empty. */
 SL_CHECKED sl_code sl_host_real_new(sl_host **ret, sl_error *err);
 
 /* ---- virtual host ---- */

@@ -35,7 +35,7 @@ void sl_metrics_register(sl_metric *metrics, uint32_t count)
     pthread_mutex_unlock(&registry_lock);
 }
 
-void sl_metrics_text(sl_bytes *out)
+void sl_metrics_text(const char *labels, sl_bytes *out)
 {
     pthread_mutex_lock(&registry_lock);
     for (uint32_t i = 0; i < registry_count; i++) {
@@ -44,7 +44,10 @@ void sl_metrics_text(sl_bytes *out)
         sl_bytes_printf(out, "# HELP %s %s", m->name, m->meaning);
         if (m->unit && m->unit[0])
             sl_bytes_printf(out, " (%s)", m->unit);
-        sl_bytes_printf(out, "\n# TYPE %s %s\n%s %" PRId64 "\n", m->name, kind, m->name,
+        sl_bytes_printf(out, "\n# TYPE %s %s\n%s", m->name, kind, m->name);
+        if (*labels != '\0')
+            sl_bytes_printf(out, "{%s}", labels);
+        sl_bytes_printf(out, " %" PRId64 "\n",
                         atomic_load_explicit(&m->value, memory_order_relaxed));
     }
     pthread_mutex_unlock(&registry_lock);

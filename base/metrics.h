@@ -28,6 +28,8 @@ static inline void sl_metric_set(sl_metric *m, int64_t v)
 {
     atomic_store_explicit(&m->value, v, memory_order_relaxed);
 }
-void sl_metrics_text(sl_bytes *out); /* Prometheus text format, ordered by name */
+/* Prometheus text format, ordered by name. labels: of each sample, as "a=\"b\"", or "".
+ */
+void sl_metrics_text(const char *labels, sl_bytes *out);
 
 #endif /* SL_BASE_METRICS_H */

@@ -15,11 +15,16 @@
 typedef struct sl_memory_tables sl_memory_tables;
 
 sl_memory_tables *sl_memory_tables_new(void);
+/* The same tables in every process that opens this file (made if absent), whoever changes
+ * them; they outlive each. For `sluice test` on a cluster: a change costs a write. */
+SL_CHECKED sl_code sl_memory_tables_new_shared(const char *path, sl_memory_tables **ret,
+                                               sl_error *err);
 void sl_memory_tables_free(sl_memory_tables *t);
 /* Create, or replace content and schema. */
 SL_CHECKED sl_code sl_memory_table_create(sl_memory_tables *t, const char *name,
                                           const sl_schema *schema, sl_error *err);
 void sl_memory_table_drop(sl_memory_tables *t, const char *name);
+void sl_memory_tables_clear(sl_memory_tables *t); /* drop all */
 /* NULL if there is none; a copy in arena. */
 const sl_schema *sl_memory_table_schema(sl_memory_tables *t, const char *name,
                                         sl_arena *arena);

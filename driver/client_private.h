@@ -10,6 +10,7 @@
 #include "proto/client_messages.h"
 
 typedef struct sl_print sl_print;
+typedef struct sl_drain_wait sl_drain_wait;
 
 /* A client that is connected. */
 typedef struct sl_rclient {
@@ -23,8 +24,6 @@ typedef struct sl_rclient {
     bool is_gone; /* freed when its statement has answered */
 
     uint64_t executing; /* request id; 0 none */
-    char *statement_text;
-    bool statement_is_context;
 
     uint64_t rows_of; /* the request whose rows are on their way */
     sl_chunk **chunks;
@@ -47,6 +46,7 @@ struct sl_clients {
     sl_rclient *first;
     uint64_t last_number;
     sl_timer_ref timer;
+    sl_drain_wait *drain_waits;
 
     pthread_mutex_t lock; /* guards the rest */
     pthread_cond_t printed;
@@ -64,6 +64,16 @@ void sl_rclient__prints_deinit(sl_clients *c);
 void sl_rclient__on_printed(sl_rclient *r, const sl_cmsg_printed *m);
 /* The client has gone: who waits for it prints at the driver. */
 void sl_rclient__prints_unshown(sl_clients *c, uint64_t owner);
+
+/* client_drain.c: PROCESS_ALL, answered when the query has taken all there is */
+void sl_rclient__drain(sl_rclient *r, const sl_cmsg_request *q, uint32_t query);
+void sl_rclient__drains_deinit(sl_clients *c);
+
+/* client_service.c */
+void sl_rclient__fail(sl_rclient *r, uint64_t id, const sl_error *err);
+/* Going down, and the queries will be resumed: their end now is not their end, so nobody
+ * is told of it, and questions wait for the next driver. */
+bool sl_clients__between_lives(const sl_clients *c);
 
 /* client_answer.c; all borrow */
 sl_cmsg_error sl_rclient__error(const sl_error *err); /* NULL: none */

@@ -103,8 +103,6 @@ static void on_answer(void *user, const sl_answer *a)
         return;
     }
     sl_host_failpoint(r->clients->driver->host, "driver.statement.answer");
-    if (a->kind != SL_ANSWER_ERROR && r->statement_is_context)
-        sl_session_remember(r->session, r->statement_text);
     m.u.answer = (sl_cmsg_answer){ .id = id,
                                    .kind = (uint32_t)a->kind,
                                    .error = sl_rclient__error(a->error),
@@ -123,16 +121,7 @@ static void on_answer(void *user, const sl_answer *a)
     send_rows(r);
 }
 
-/* Statements that later ones of the session depend on: a restarted driver runs them again
- * before it resumes the session's queries. */
-static bool is_context(const sl_statement *s)
-{
-    return s->kind == SL_ST_CREATE_TABLE || s->kind == SL_ST_CREATE_VIEW ||
-           s->kind == SL_ST_DROP_TABLE || s->kind == SL_ST_DROP_VIEW ||
-           s->kind == SL_ST_SET || s->kind == SL_ST_RESET;
-}
-
-static void fail_request(sl_rclient *r, uint64_t id, const sl_error *err)
+void sl_rclient__fail(sl_rclient *r, uint64_t id, const sl_error *err)
 {
     sl_cmsg m = { .kind = SL_CMSG_ANSWER };
     m.u.answer = (sl_cmsg_answer){ .id = id,
@@ -141,31 +130,12 @@ static void fail_request(sl_rclient *r, uint64_t id, const sl_error *err)
     sl_rclient__send(r, &m);
 }
 
-static void answer_none(sl_rclient *r, uint64_t id)
-{
-    sl_cmsg m = { .kind = SL_CMSG_ANSWER };
-    m.u.answer = (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_NONE };
-    sl_rclient__send(r, &m);
-}
-
-/* True: the query that this request wants was started in an earlier life of the driver,
- * which did not live to say so; or in this one, for a client that was cut off. */
-static bool is_taken_already(sl_rclient *r, const sl_cmsg_request *q,
-                             const sl_statement *statement)
+static void set_origin(sl_rclient *r, const sl_cmsg_request *q)
 {
     char origin[48];
     snprintf(origin, sizeof origin, "%016llx/%llu", (unsigned long long)r->incarnation,
              (unsigned long long)q->id);
     sl_session_set_origin(r->session, origin);
-    sl_stream *s = statement->kind == SL_ST_CREATE_STREAMING_QUERY
-                       ? sl_stream_of_origin(r->clients->driver, origin)
-                       : NULL;
-    if (s == NULL)
-        return false;
-    log_info("QUERY-ASKED-AGAIN", "%s asked again for %s, which is here", r->address,
-             statement->name);
-    sl_stream_attach(s, r->number);
-    return true;
 }
 
 static void execute(sl_rclient *r, const sl_cmsg_request *q)
@@ -184,20 +154,13 @@ static void execute(sl_rclient *r, const sl_cmsg_request *q)
         code = sl_fail(&err, SL_EINVAL, "there is no statement");
     if (code != SL_OK) {
         sl_arena_free(arena);
-        fail_request(r, q->id, &err);
+        sl_rclient__fail(r, q->id, &err);
         return;
     }
     sl_host_failpoint(r->clients->driver->host, "driver.statement");
-    if (is_taken_already(r, q, statement)) {
-        sl_arena_free(arena);
-        answer_none(r, q->id);
-        return;
-    }
     r->executing = q->id;
-    r->statement_is_context = is_context(statement);
-    sl_free(r->statement_text);
-    r->statement_text = sl_strdup(q->text);
     sl_session_set_detached(r->session, q->flag);
+    set_origin(r, q);
     sl_session_execute(r->session, arena, statement, on_answer, r);
 }
 
@@ -212,6 +175,13 @@ static void answer_text(sl_rclient *r, uint64_t id, sl_bytes *text)
     sl_bytes_deinit(text);
 }
 
+static void answer_none(sl_rclient *r, uint64_t id)
+{
+    sl_cmsg m = { .kind = SL_CMSG_ANSWER };
+    m.u.answer = (sl_cmsg_answer){ .id = id, .kind = SL_ANSWER_NONE };
+    sl_rclient__send(r, &m);
+}
+
 /* False: answered that there is no such query. */
 static bool find_query(sl_rclient *r, const sl_cmsg_request *q, uint32_t *ret)
 {
@@ -222,7 +192,7 @@ static bool find_query(sl_rclient *r, const sl_cmsg_request *q, uint32_t *ret)
         return true;
     }
     (void)sl_driver_no_such_query(r->clients->driver, q->name, &err);
-    fail_request(r, q->id, &err);
+    sl_rclient__fail(r, q->id, &err);
     return false;
 }
 
@@ -311,6 +281,7 @@ static void say_cluster(sl_rclient *r, const sl_cmsg_request *q)
 static void on_request(sl_rclient *r, const sl_cmsg_request *q)
 {
     sl_error err;
+    uint32_t query;
     switch (q->kind) {
     case SL_REQUEST_EXECUTE:
         execute(r, q);
@@ -337,10 +308,14 @@ static void on_request(sl_rclient *r, const sl_cmsg_request *q)
     case SL_REQUEST_ATTACH:
         attach(r, q);
         return;
+    case SL_REQUEST_PROCESS_ALL:
+        if (find_query(r, q, &query))
+            sl_rclient__drain(r, q, query);
+        return;
     }
     (void)sl_fail(&err, SL_EUNSUPPORTED, "request kind %u is not known here",
                   (unsigned)q->kind);
-    fail_request(r, q->id, &err);
+    sl_rclient__fail(r, q->id, &err);
 }
 
 /* ---- coming ---- */
@@ -436,7 +411,6 @@ static void free_client(sl_rclient *r)
     *at = r->next;
     drop_rows(r);
     sl_session_free(r->session);
-    sl_free(r->statement_text);
     sl_free(r->address);
     sl_free(r->user);
     sl_free(r);
@@ -493,9 +467,7 @@ void sl_clients_on_disconnect(sl_clients *c, const char *from)
 
 /* ---- frames ---- */
 
-/* Going down, and the queries will be resumed: their end now is not their end, so nobody
- * is told of it, and questions wait for the next driver. */
-static bool is_between_lives(const sl_clients *c)
+bool sl_clients__between_lives(const sl_clients *c)
 {
     return c->driver->is_going_down && c->driver->registry != NULL;
 }
@@ -551,7 +523,7 @@ void sl_clients_on_frame(sl_clients *c, const char *from, uint64_t incarnation,
     sl_rclient *r = find_client(c, from);
     if (r != NULL)
         r->heard_us = sl_host_mono_us(c->driver->host);
-    if (is_between_lives(c) && r != NULL && !is_printed(frame)) {
+    if (sl_clients__between_lives(c) && r != NULL && !is_printed(frame)) {
         sl_arena_free(arena);
         return; /* the next driver answers */
     }
@@ -590,7 +562,7 @@ void sl_clients_on_query_event(sl_clients *c, sl_query_event_kind kind,
                          .query = sl_rclient__query(query),
                          .progress =
                              kind == SL_EVENT_PROGRESS ? query->last_progress : NULL };
-    if (is_between_lives(c))
+    if (sl_clients__between_lives(c))
         return;
     bool for_all = kind == SL_EVENT_STARTED || kind == SL_EVENT_TERMINATED;
     for (sl_rclient *r = c->first; r != NULL; r = r->next) {
@@ -621,6 +593,7 @@ void sl_clients_free(sl_clients *c)
         c->waiting = w->next;
         free_hello(w);
     }
+    sl_rclient__drains_deinit(c);
     while (c->first != NULL)
         free_client(c->first);
     sl_rclient__prints_deinit(c);

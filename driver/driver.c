@@ -344,6 +344,19 @@ void sl_driver_query_stop(sl_driver *d, uint32_t i, bool abandon)
     sl_stream_stop(stream_at(d, i), abandon);
 }
 
+void sl_driver_query_process_all(sl_driver *d, uint32_t i, void (*fn)(void *user),
+                                 void *user)
+{
+    sl_stream_process_all(stream_at(d, i), fn, user);
+}
+
+void sl_driver_query_forget_process_all(sl_driver *d, const char *run_id, void *user)
+{
+    int32_t i = sl_driver_query_find(d, run_id);
+    if (i >= 0)
+        sl_stream_forget_process_all(stream_at(d, (uint32_t)i), user);
+}
+
 void sl_driver_stop(sl_driver *d, bool abandon)
 {
     for (sl_stream *s = d->streams; s != NULL; s = sl_stream_next(s))

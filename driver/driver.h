@@ -97,11 +97,9 @@ void sl_session_set_detached(sl_session *s, bool detached);
  * process's directory). Owner 0: nobody's. Counts for statements from now on. */
 void sl_session_set_owner(sl_session *s, uint64_t owner, const char *directory);
 /* Which request of which client the next statement is: kept with the query it starts, so
- * that the next driver knows the request when it is made again. */
+ * that the next driver knows the request when it is made again, and starts no second one.
+ * "" not known. */
 void sl_session_set_origin(sl_session *s, const char *origin);
-/* A statement that succeeded and on which later ones of the session may depend: kept with
- * the queries started from now on. */
-void sl_session_remember(sl_session *s, const char *statement);
 /* Abandon the statement being executed (a SELECT that runs, an await). */
 void sl_session_cancel(sl_session *s);
 
@@ -144,6 +142,11 @@ uint32_t sl_driver_queries_active(const sl_driver *d);
 /* Recent progress reports (JSON), oldest first; borrowed until the next event. */
 uint32_t sl_driver_query_progress(const sl_driver *d, uint32_t i,
                                   const char *const **ret);
+/* fn(user) once, when all that its sources hold now is committed, or it is over. */
+void sl_driver_query_process_all(sl_driver *d, uint32_t i, void (*fn)(void *user),
+                                 void *user);
+/* fn is not called any more. The query by its run id, which is of one life. */
+void sl_driver_query_forget_process_all(sl_driver *d, const char *run_id, void *user);
 /* abandon: drop the running batch (Spark's stop); else end at the batch boundary. */
 void sl_driver_query_stop(sl_driver *d, uint32_t i, bool abandon);
 /* All queries. */
@@ -154,6 +157,7 @@ void sl_driver_shut_down(sl_driver *d, bool abandon);
  * cannot be are logged and stay in the registry. Clients are welcome once each is in the
  * list of queries. */
 void sl_driver_resume(sl_driver *d);
+bool sl_driver_is_resuming(const sl_driver *d); /* not all are in the list yet */
 
 typedef enum sl_query_event_kind {
     SL_EVENT_STARTED,

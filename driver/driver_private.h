@@ -172,5 +172,9 @@ sl_stream *sl_stream_next(const sl_stream *s);
 /* fn(user) once, when the query is over (at once if it is). */
 void sl_stream_on_end(sl_stream *s, void (*fn)(void *user), void *user);
 void sl_stream_forget_end(sl_stream *s, void *user);
+/* fn(user) once, when all that the sources hold now is committed, or the query is over.
+ * The query looks at its sources at once; a processing-time trigger keeps its ticks. */
+void sl_stream_process_all(sl_stream *s, void (*fn)(void *user), void *user);
+void sl_stream_forget_process_all(sl_stream *s, void *user);
 
 #endif /* SL_DRIVER_DRIVER_PRIVATE_H */

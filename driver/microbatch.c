@@ -556,6 +556,7 @@ static sl_code write_sink(sl_stream *s, sl_error *err)
 
 static sl_code commit_batch(sl_stream *s, sl_error *err)
 {
+    SL_TRY(sl_stream__check_ours(s, err));
     if (s->sink_caps.to_driver && s->sink_class->write != NULL)
         SL_TRY(write_sink(s, err));
     sl_bytes progress = { 0 };
@@ -691,6 +692,9 @@ static void publish_run(sl_job *job)
 {
     sl_stream *s = sl_stream__of(job);
     int64_t from = sl_host_mono_us(host_of(s));
+    s->job_code = sl_stream__check_ours(s, &s->job_error);
+    if (s->job_code != SL_OK)
+        return;
     s->job_code = sl_stream__publish(s, &s->commit, s->publish_tries > 0, &s->job_error);
     if (s->job_code != SL_OK)
         return;

@@ -69,6 +69,8 @@ void sl_session__answer(sl_execution *x, sl_answer *a)
 {
     sl_session *s = x->session;
     a->note = x->note;
+    if (a->kind != SL_ANSWER_ERROR)
+        sl_session__remember(s, x->statement);
     s->current = NULL; /* the callback may start the next statement */
     x->on_answer(x->user, a);
     execution_free(x);
@@ -153,8 +155,11 @@ void sl_session_execute(sl_session *s, sl_arena *arena, const sl_statement *stat
     }
     s->current = x;
     switch (statement->kind) {
-    case SL_ST_QUERY:
     case SL_ST_CREATE_STREAMING_QUERY:
+        if (!sl_session__take_up(x))
+            sl_session__submit_plan(x);
+        break;
+    case SL_ST_QUERY:
     case SL_ST_CREATE_VIEW:
     case SL_ST_DESCRIBE:
     case SL_ST_SHOW_COLUMNS:

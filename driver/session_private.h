@@ -76,6 +76,9 @@ void sl_session__submit_plan(sl_execution *x);
 /* session_query.c */
 void sl_session__start_select(sl_execution *x); /* x->plan, x->slices */
 void sl_session__start_stream(sl_execution *x); /* x->plan */
+/* True: the query that this request creates was started before, in an earlier life of the
+ * driver which did not live to say so; x has it. */
+bool sl_session__take_up(sl_execution *x);
 void sl_session__show_queries(sl_execution *x);
 void sl_session__describe_query(sl_execution *x);
 void sl_session__await_query(sl_execution *x); /* also STOP */
@@ -88,6 +91,9 @@ sl_option_list sl_session__paths(const sl_session *s, const sl_option_list *opti
  * without a location are. */
 const char *sl_session__checkpoint(sl_execution *x, const char *base);
 void sl_session__record(sl_execution *x, sl_registry_record *ret); /* in x->arena */
+/* A statement that succeeded. Those that later ones depend on are kept with the queries
+ * started from now on: a restarted driver runs them again before it resumes these. */
+void sl_session__remember(sl_session *s, const sl_statement *statement);
 void sl_session__has_stream(sl_session *s); /* the query being resumed is in the list */
 
 /* session_show.c */

@@ -108,6 +108,18 @@ static void on_stream_started(void *user, sl_stream *stream, const sl_error *err
     }
 }
 
+bool sl_session__take_up(sl_execution *x)
+{
+    sl_session *s = x->session;
+    sl_stream *stream = sl_stream_of_origin(s->driver, s->origin);
+    if (stream == NULL)
+        return false;
+    log_info("QUERY-ASKED-AGAIN", "%s is here already", x->statement->name);
+    sl_stream_attach(stream, s->owner);
+    on_stream_started(x, stream, NULL);
+    return true;
+}
+
 /* The plan borrows names and literals from the statement's arena, which goes with the
  * answer; a running query needs one that stands by itself, as workers get it. */
 static sl_code own_plan(sl_execution *x, sl_error *err)

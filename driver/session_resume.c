@@ -22,11 +22,21 @@ void sl_session_set_owner(sl_session *s, uint64_t owner, const char *directory)
     s->directory = sl_strdup(directory != NULL ? directory : "");
 }
 
-void sl_session_remember(sl_session *s, const char *statement)
+static bool is_context(const sl_statement *s)
 {
+    return s->kind == SL_ST_CREATE_TABLE || s->kind == SL_ST_CREATE_VIEW ||
+           s->kind == SL_ST_DROP_TABLE || s->kind == SL_ST_DROP_VIEW ||
+           s->kind == SL_ST_SET || s->kind == SL_ST_RESET;
+}
+
+void sl_session__remember(sl_session *s, const sl_statement *statement)
+{
+    if (!is_context(statement))
+        return;
+
     s->context =
         (char **)sl_realloc(s->context, (s->context_count + (size_t)1) * sizeof(char *));
-    s->context[s->context_count++] = sl_strdup(statement);
+    s->context[s->context_count++] = sl_strdup(statement->text);
 }
 
 void sl_session_set_origin(sl_session *s, const char *origin)
@@ -183,13 +193,16 @@ static void next_statement(void *user)
         give_up(r, &err);
         return;
     }
-    if (!is_query)
-        sl_session_remember(r->session, text);
     r->next++;
     r->session->resuming = is_query ? m : NULL;
     sl_session_set_origin(r->session, is_query ? m->origin : "");
     sl_session_set_detached(r->session, true);
     sl_session_execute(r->session, arena, statement, on_answer, r);
+}
+
+bool sl_driver_is_resuming(const sl_driver *d)
+{
+    return d->resuming > 0;
 }
 
 static void resume_one(sl_driver *d, const sl_registry_record *from)

@@ -115,6 +115,8 @@ static void close_run(sl_job *job)
     sl_stream__unregister(s);
 }
 
+static void end_drain(sl_stream *s);
+
 static void close_done(sl_job *job)
 {
     sl_stream *s = sl_stream__of(job);
@@ -141,6 +143,8 @@ static void close_done(sl_job *job)
         s->end_count--;
         s->ends[s->end_count].fn(s->ends[s->end_count].user);
     }
+    while (s->drain_count > 0)
+        end_drain(s);
 }
 
 /* No job runs: let go of the workers and close what the lane opened. */
@@ -230,12 +234,40 @@ void sl_stream_forget_end(sl_stream *s, void *user)
             s->ends[i--] = s->ends[--s->end_count];
 }
 
+/* ---- until nothing is new (Spark's processAllAvailable) ---- */
+
+/* The first of them is told and forgotten. */
+static void end_drain(sl_stream *s)
+{
+    struct sl_drain d = s->drains[0];
+    s->drain_count--;
+    memmove(s->drains, s->drains + 1, s->drain_count * sizeof *s->drains);
+    d.fn(d.user);
+}
+
+/* A look found nothing: those who asked before it began have what they waited for. */
+static void end_drains_of_look(sl_stream *s)
+{
+    while (s->drain_count > 0 && s->drains[0].look <= s->looks)
+        end_drain(s);
+}
+
+void sl_stream_forget_process_all(sl_stream *s, void *user)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < s->drain_count; i++)
+        if (s->drains[i].user != user)
+            s->drains[kept++] = s->drains[i];
+    s->drain_count = kept;
+}
+
 /* ---- triggers ---- */
 
 static void on_trigger(void *user)
 {
     sl_stream *s = (sl_stream *)user;
     s->timer = (sl_timer_ref){ 0 };
+    s->looks++;
     sl_stream__begin_batch(s);
 }
 
@@ -273,8 +305,10 @@ void sl_stream__wait(sl_stream *s)
         sl_stream__finish(s);
         return;
     }
-    int64_t delay_us = 0;
     if (idle)
+        end_drains_of_look(s);
+    int64_t delay_us = 0;
+    if (idle && s->drain_count == 0)
         delay_us = sl_options_int(s->options, "sluice.streaming.pollingDelay");
     if (s->trigger == SL_TRIGGER_PROCESSING_TIME && s->times.trigger_us != 0) {
         int64_t boundary_us = until_boundary_us(s);
@@ -283,6 +317,27 @@ void sl_stream__wait(sl_stream *s)
     sl_stream__say(s, idle ? "Waiting for data to arrive" : "Waiting for next trigger");
     sl_host *h = s->driver->host;
     s->timer = sl_host_timer(h, s->driver, sl_host_mono_us(h) + delay_us, on_trigger, s);
+}
+
+static bool has_ticks(const sl_stream *s)
+{
+    return s->trigger == SL_TRIGGER_PROCESSING_TIME && s->trigger_us > 0;
+}
+
+void sl_stream_process_all(sl_stream *s, void (*fn)(void *user), void *user)
+{
+    sl_host *h = s->driver->host;
+    if (sl_stream_is_over(s)) {
+        fn(user);
+        return;
+    }
+    s->drains = (struct sl_drain *)sl_realloc(s->drains,
+                                              (s->drain_count + 1) * sizeof *s->drains);
+    s->drains[s->drain_count++] = (struct sl_drain){ fn, user, s->looks + 1 };
+    if (s->timer.id == 0 || s->state != SL_QUERY_WAITING || has_ticks(s))
+        return;
+    sl_host_timer_cancel(h, s->timer); /* of the polling delay */
+    s->timer = sl_host_timer(h, s->driver, sl_host_mono_us(h), on_trigger, s);
 }
 
 /* ---- start ---- */
@@ -424,6 +479,7 @@ void sl_stream_free(sl_stream *s)
         sl_free((void *)(uintptr_t)s->snapshots[i].manifest);
     sl_free(s->snapshots);
     sl_free(s->progress);
+    sl_free(s->drains);
     sl_free(s->op_stats);
     sl_free(s->name);
     sl_free(s->sql);

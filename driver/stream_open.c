@@ -412,8 +412,10 @@ static sl_code open_all(sl_stream *s, sl_arena *arena, sl_error *err)
     sl_journal_recovery recovery;
     SL_TRY(sl_fs_make_dirs(s->driver->host->fs, s->checkpoint, err));
     SL_TRY(sl_fs_sync_parent(s->driver->host->fs, s->checkpoint, err));
+    snprintf(s->lock_note, sizeof s->lock_note, "sluice driver %016llx",
+             (unsigned long long)sl_host_rand64(s->driver->host));
     SL_TRY(sl_checkpoint_lock(s->driver->host->fs, s->checkpoint, (int64_t)getpid(),
-                              "sluice driver", &s->lock, err));
+                              s->lock_note, &s->lock, err));
     SL_TRY(open_query_file(s, arena, err));
     make_ranges(s);
     SL_TRY(init_watermark(s, err));
@@ -446,6 +448,12 @@ void sl_stream__open_run(sl_job *job)
     sl_arena_reset(s->batch_arena);
     s->job_code = open_all(s, arena, &s->job_error);
     sl_arena_free(arena);
+}
+
+sl_code sl_stream__check_ours(sl_stream *s, sl_error *err)
+{
+    return sl_checkpoint_lock_check(s->driver->host->fs, s->checkpoint, (int64_t)getpid(),
+                                    s->lock_note, err);
 }
 
 void sl_stream__close(sl_stream *s)

@@ -7,9 +7,9 @@
  *       +-----------+------------+----------+--------------+--> STOPPED | FAILED
  *
  * stream.c has the table of moves, triggers and the end; stream_open.c recovery;
- * microbatch.c the batch; clean_up.c what is let go of; progress.c the reports.  At most one job runs at a time, on the
- * stream's own lane: what a job reads or writes the loop thread leaves alone until its
- * done(). */
+ * microbatch.c the batch; clean_up.c what is let go of; progress.c the reports.  At most
+ * one job runs at a time, on the stream's own lane: what a job reads or writes the loop
+ * thread leaves alone until its done(). */
 
 #ifndef SL_DRIVER_STREAM_PRIVATE_H
 #define SL_DRIVER_STREAM_PRIVATE_H
@@ -78,6 +78,14 @@ struct sl_stream {
         void *user;
     } ends[SL_STREAM_END_LISTENERS_MAX];
     uint32_t end_count;
+    /* who waits until the sources hold nothing new, oldest first */
+    struct sl_drain {
+        void (*fn)(void *user);
+        void *user;
+        uint64_t look; /* the first look at the sources that counts */
+    } * drains;
+    uint32_t drain_count;
+    uint64_t looks; /* triggers fired */
 
     sl_lane lane;
     sl_job job;
@@ -89,6 +97,7 @@ struct sl_stream {
 
     /* opened on the lane */
     sl_file *lock;
+    char lock_note[48]; /* who we are, in LOCK: of this opening alone */
     sl_journal *journal;
     sl_manifest *manifest;
     const sl_sink_class *sink_class;
@@ -136,8 +145,8 @@ struct sl_stream {
 
     /* clean-up */
     bool sink_clean_up_failed; /* and is due with the next batch */
-    int64_t *forgotten_us;     /* per source: horizon the journal's seen files were cut at */
-    sl_reachability *sweep;    /* being collected over several batches; NULL: none */
+    int64_t *forgotten_us;  /* per source: horizon the journal's seen files were cut at */
+    sl_reachability *sweep; /* being collected over several batches; NULL: none */
     int64_t next_sweep_wall_us;
 
     /* reports */
@@ -173,6 +182,8 @@ void sl_stream__unregister(sl_stream *s);                            /* lane */
 void sl_stream__open_run(sl_job *job);
 void sl_stream__recipe_run(sl_job *job);
 void sl_stream__close(sl_stream *s); /* blocking; everything opened on the lane */
+/* SL_EFENCED if another driver has the checkpoint by now. */
+SL_CHECKED sl_code sl_stream__check_ours(sl_stream *s, sl_error *err);
 
 /* microbatch.c */
 void sl_stream__begin_batch(sl_stream *s); /* trigger fired */

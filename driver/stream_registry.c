@@ -36,6 +36,8 @@ void sl_stream__unregister(sl_stream *s)
         return;
     if (s->is_resumed && !s->is_registered && !s->stop_wanted)
         return; /* it could not be opened: the next driver may have more luck */
+    if (s->error.code == SL_EFENCED)
+        return; /* another driver runs it */
     s->is_forgotten =
         sl_query_registry_remove(s->driver->registry, s->query_id, &err) == SL_OK;
     if (!s->is_forgotten)

@@ -44,7 +44,7 @@ static sl_code move_block(sl_json__feed *f, size_t from, size_t bytes, sl_error 
     bool fits = f->block != NULL && f->block->capacity_bytes >= bytes &&
                 (f->block->capacity_bytes <= 2 * f->block_bytes ||
                  f->block->capacity_bytes <= 2 * bytes);
-    if (fits && atomic_load_explicit(&f->block->refs, memory_order_acquire) == 1) {
+    if (fits && sl_refs_is_only(&f->block->refs)) {
         memmove(f->block->data, f->block->data + from, kept);
     } else {
         sl_buffer *fresh;

@@ -86,6 +86,9 @@ typedef enum sl_request_kind {
     SL_REQUEST_PROGRESS,    /* name, number: at most -> text, JSON */
     SL_REQUEST_CLUSTER,     /* -> text, JSON: workers, queries, slots */
     SL_REQUEST_ATTACH,      /* name: show its console here from now on */
+    SL_REQUEST_PROCESS_ALL, /* name, number: ms at most, < 0 any -> text "true" once all
+                               its sources hold is committed or it is over, "false" when
+                               the time is over */
 } sl_request_kind;
 
 typedef struct sl_cmsg_request {

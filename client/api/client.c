@@ -134,8 +134,8 @@ static sl_code start_remote(sl_client *c, const sl_master *master, sl_error *err
 {
     const char *address = master->address;
     if (master->kind == SL_MASTER_LOCAL_CLUSTER) {
-        SL_TRY(
-            sl_process_cluster_new(master->workers, master->slots, &c->processes, err));
+        SL_TRY(sl_process_cluster_new(master->workers, master->slots, c->options,
+                                      &c->processes, err));
         address = sl_process_cluster_address(c->processes);
     }
     SL_TRY(sl_zmq_address_check(address, err));

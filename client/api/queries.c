@@ -166,6 +166,20 @@ sl_client_status sl_client_attach(sl_client *c, const char *name, sl_client_erro
     return ask(c, &q, NULL, err);
 }
 
+sl_client_status sl_client_process_all(sl_client *c, const char *name, int64_t timeout_ms,
+                                       bool *ret_done, sl_client_error *err)
+{
+    sl_cmsg_request q = { .kind = SL_REQUEST_PROCESS_ALL,
+                          .name = name,
+                          .number = timeout_ms };
+    char *text = NULL;
+    sl_client_status status = ask(c, &q, &text, err);
+    if (status == SL_CLIENT_OK && ret_done != NULL)
+        *ret_done = strcmp(text, "true") == 0;
+    sl_free(text);
+    return status;
+}
+
 /* ---- await ---- */
 
 struct look {

@@ -12,19 +12,23 @@
 #include "client/cluster/daemon.h"
 #include "client/cluster/local.h"
 #include "client/cluster/master.h"
+#include "client/cluster/metrics_file.h"
 #include "sluice/sluice.h"
 
 static const char driver_help[] =
     "usage: sluice driver [--bind HOST:PORT] [--dir DIR] [--conf NAME=VALUE]...\n"
     "\n"
-    "Runs a driver: clients and workers connect to it, queries are planned and committed\n"
+    "Runs a driver: clients and workers connect to it, queries are planned and "
+    "committed\n"
     "by it. SIGTERM ends at batch boundaries; a driver started again on the same\n"
     "directory resumes its queries.\n"
     "\n"
-    "  --bind HOST:PORT   where it listens; 127.0.0.1:7077. Loopback only for now; PORT 0\n"
+    "  --bind HOST:PORT   where it listens; 127.0.0.1:7077. Loopback only for now; PORT "
+    "0\n"
     "                     takes a free one; ipc://PATH a socket file of this host\n"
     "  --dir DIR          its registry of queries, and checkpoints of queries that name\n"
     "                     none; ./sluice-driver\n"
+    "  --name NAME        what its metrics are called by (sluice.metrics.file); driver\n"
     "  --conf NAME=VALUE  settings that sessions start from, and of the process itself\n"
     "  --quiet            log warnings and errors only\n";
 
@@ -37,14 +41,19 @@ static const char worker_help[] =
     "  --driver HOST:PORT where the driver listens (also sluice://... and ipc://...)\n"
     "  --slots N          executors; one per processor\n"
     "  --memory SIZE      budget, such as 1GiB; without it none but the queries' own\n"
-    "  --dir DIR          local state databases; ./sluice-worker. Nothing in it is needed\n"
+    "  --dir DIR          local state databases; ./sluice-worker. Nothing in it is "
+    "needed\n"
     "                     after the process has ended\n"
     "  --bind HOST:PORT   where other workers reach it; a free port of loopback\n"
+    "  --name NAME        what its metrics are called by (sluice.metrics.file): one of "
+    "its\n"
+    "                     own for each worker of a host; worker\n"
     "  --conf NAME=VALUE  a setting of the process\n"
     "  --quiet            log warnings and errors only\n";
 
 struct arguments {
-    const char *bind, *dir, *driver, *slots, *memory, *alive_fd, *ready_fd;
+    const char *bind, *dir, *name, *driver, *slots, *memory, *alive_fd, *ready_fd;
+    const char *test_tables; /* of a driver; `sluice test` alone gives it */
     bool quiet;
     sl_options *options;
 };
@@ -65,21 +74,25 @@ static bool take_setting(void *user, const char *pair, sl_error *err)
 static bool parse(int argc, char **argv, bool is_driver, struct arguments *a,
                   int *ret_exit)
 {
+    const sl_cli_flag own =
+        is_driver ? (sl_cli_flag){ .name = "--test-tables", .value = &a->test_tables }
+                  : (sl_cli_flag){ .name = "--driver", .value = &a->driver };
     const sl_cli_flag flags[] = {
         { .name = "--bind", .value = &a->bind },
         { .name = "--dir", .value = &a->dir },
+        { .name = "--name", .value = &a->name },
         { .name = "--conf", .each = take_setting, .user = a },
         { .name = "--quiet", .on = &a->quiet },
         { .name = "--alive-fd", .value = &a->alive_fd },
         { .name = "--ready-fd", .value = &a->ready_fd },
-        { .name = "--driver", .value = &a->driver },
+        own,
         { .name = "--slots", .value = &a->slots },
         { .name = "--memory", .value = &a->memory },
     };
     const sl_cli_spec spec = { .command = is_driver ? "driver" : "worker",
                                .help = is_driver ? driver_help : worker_help,
                                .flags = flags,
-                               .flag_count = is_driver ? 6 : 9 };
+                               .flag_count = is_driver ? 8 : 10 };
     sl_error err;
     sl_local_register_options();
     a->options = sl_options_new();
@@ -112,7 +125,9 @@ static int finish(sl_code code, const sl_error *err)
 
 int sl_cli_driver(int argc, char **argv)
 {
-    struct arguments a = { .bind = "127.0.0.1:7077", .dir = "sluice-driver" };
+    struct arguments a = { .bind = "127.0.0.1:7077",
+                           .dir = "sluice-driver",
+                           .name = "driver" };
     char address[200];
     sl_error err;
     int exit_code = 0;
@@ -120,10 +135,14 @@ int sl_cli_driver(int argc, char **argv)
         return exit_code;
     sl_log_set_level(a.quiet ? SL_LOG_WARN : SL_LOG_INFO);
     sl_code code = sl_master_address(a.bind, address, &err);
+    if (code == SL_OK)
+        code = sl_process_name_check(a.name, &err);
     if (code == SL_OK) {
         sl_driver_daemon d = { .bind = address,
+                               .name = a.name,
                                .directory = a.dir,
                                .options = a.options,
+                               .test_tables = a.test_tables,
                                .alive_fd = fd_of(a.alive_fd),
                                .ready_fd = fd_of(a.ready_fd) };
         code = sl_driver_daemon_run(&d, &err);
@@ -138,6 +157,7 @@ static sl_code worker_config(const struct arguments *a, char driver[200], char b
     int64_t slots = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t memory = INT64_MAX;
     SL_TRY(sl_master_address(a->driver, driver, err));
+    SL_TRY(sl_process_name_check(a->name, err));
     if (a->bind != NULL)
         SL_TRY(sl_master_address(a->bind, bind, err));
     if (a->slots != NULL)
@@ -152,6 +172,7 @@ static sl_code worker_config(const struct arguments *a, char driver[200], char b
                        a->memory);
     *ret = (sl_worker_daemon){ .driver = driver,
                                .bind = a->bind != NULL ? bind : NULL,
+                               .name = a->name,
                                .directory = a->dir,
                                .slots = (uint32_t)slots,
                                .memory_bytes = memory,
@@ -163,7 +184,7 @@ static sl_code worker_config(const struct arguments *a, char driver[200], char b
 
 int sl_cli_worker(int argc, char **argv)
 {
-    struct arguments a = { .dir = "sluice-worker" };
+    struct arguments a = { .dir = "sluice-worker", .name = "worker" };
     sl_worker_daemon config;
     char driver[200], bind[200];
     sl_error err;

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/host.h"
 #include "base/log.h"
+#include "client/cluster/metrics_file.h"
 #include "connectors/memory_table.h"
 #include "driver/driver.h"
 #include "transport/link_zmq.h"
@@ -25,6 +26,7 @@ struct process {
     sl_zmq_network *network;
     sl_kv_factory kv;
     sl_memory_tables *memory;
+    sl_metrics_file *metrics;
     int signal_fd, alive_fd;
     uint32_t ends_wanted; /* signals seen, or the parent's end */
     bool stop;
@@ -78,7 +80,6 @@ static sl_code process_init(struct process *p, int alive_fd,
     SL_TRY(watch_signals(p, err));
     SL_TRY(sl_host_real_new(&p->host, err));
     SL_TRY(sl_zmq_network_new(LINGER_MS, &p->network, err));
-    p->memory = sl_memory_tables_new();
     sl_host_watch(p->host, p, p->signal_fd, on_signal, p);
     if (alive_fd >= 0)
         sl_host_watch(p->host, p, alive_fd, on_parent_gone, p);
@@ -155,6 +156,19 @@ static sl_code print_here(void *user, const char *text, size_t length, sl_error 
     return SL_OK; /* nobody's terminal: the query goes on */
 }
 
+static sl_code make_tables(struct process *p, const char *shared_file, sl_error *err)
+{
+    if (shared_file != NULL)
+        return sl_memory_tables_new_shared(shared_file, &p->memory, err);
+    p->memory = sl_memory_tables_new();
+    return SL_OK;
+}
+
+static void refresh_driver(void *user)
+{
+    sl_driver_refresh_metrics(((struct driver_process *)user)->driver);
+}
+
 static sl_code run_driver(struct driver_process *p, const sl_driver_daemon *config,
                           sl_error *err)
 {
@@ -170,18 +184,24 @@ static sl_code run_driver(struct driver_process *p, const sl_driver_daemon *conf
     SL_TRY(sl_driver_new(p->base.host, sl_zmq_network_of(p->base.network), &d, &p->driver,
                          err));
     sl_driver_set_listener(p->driver, on_query_event, p);
+    p->base.metrics = sl_metrics_file_new(p->base.host, config->options, config->name,
+                                          refresh_driver, p);
     sl_driver_resume(p->driver);
     log_info("DRIVER-READY", "at %s, directory %s", sl_driver_address(p->driver),
              config->directory);
     say_ready(config->ready_fd, sl_driver_address(p->driver));
     (void)!sl_host_run_until(p->base.host, &p->base.stop);
+    sl_metrics_file_free(p->base.metrics);
     return SL_OK;
 }
 
 sl_code sl_driver_daemon_run(const sl_driver_daemon *config, sl_error *err)
 {
+    sl_driver_register_metrics();
     struct driver_process p = { .driver = NULL };
     sl_code code = process_init(&p.base, config->alive_fd, end_driver, err);
+    if (code == SL_OK)
+        code = make_tables(&p.base, config->test_tables, err);
     if (code == SL_OK)
         code = run_driver(&p, config, err);
     if (p.base.host != NULL)
@@ -283,14 +303,26 @@ static void on_fenced(void *user, const char *why, bool may_return)
     p->base.stop = true;
 }
 
+/* Between two lives there is no worker, and nothing is charged. */
+static void refresh_worker(void *user)
+{
+    const struct worker_process *p = (const struct worker_process *)user;
+    if (p->worker != NULL)
+        sl_worker_refresh_metrics(p->worker);
+}
+
 sl_code sl_worker_daemon_run(const sl_worker_daemon *config, sl_error *err)
 {
+    sl_worker_register_metrics();
     struct worker_process p = { .config = config, .ready_fd = config->ready_fd };
     sl_code code = process_init(&p.base, config->alive_fd, end_worker, err);
     if (code == SL_OK)
         code = start_worker(&p, err);
     if (code == SL_OK) {
+        p.base.metrics = sl_metrics_file_new(p.base.host, config->options, config->name,
+                                             refresh_worker, &p);
         (void)!sl_host_run_until(p.base.host, &p.base.stop);
+        sl_metrics_file_free(p.base.metrics);
         code = p.code;
         if (code != SL_OK && err != NULL)
             *err = p.error;

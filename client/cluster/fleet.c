@@ -178,7 +178,7 @@ struct command {
     uint32_t count;
     sl_arena *arena;
 };
-static_assert(SL_CLUSTER_SETTINGS_MAX + 9 <= SL_LAUNCH_ARGUMENTS_MAX,
+static_assert(SL_CLUSTER_SETTINGS_MAX + 11 <= SL_LAUNCH_ARGUMENTS_MAX,
               "all settings and a worker's own arguments fit a command line");
 
 static void add(struct command *c, const char *argument)
@@ -289,6 +289,8 @@ static sl_code launch_worker(sl_fleet *f, sl_child *ret, sl_error *err)
     add(&c, sl_arena_printf(c.arena, "%u", f->config->slots));
     add(&c, "--dir");
     add(&c, sl_arena_printf(c.arena, "%s/workers/%s", f->config->directory, p->name));
+    add(&c, "--name");
+    add(&c, p->name);
     if (f->config->memory != NULL) {
         add(&c, "--memory");
         add(&c, f->config->memory);

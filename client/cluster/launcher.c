@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
+#include "base/assert.h"
 #include "base/fs.h"
 
 extern char **environ;
@@ -41,12 +43,33 @@ static void close_pair(int pair[2])
             close(pair[i]);
 }
 
+/* Out of the way of the numbers the child finds them at: the first one put there would
+ * overwrite the second. False: too many are open. */
+static bool move_up(int pair[2])
+{
+    for (int i = 0; i < 2; i++) {
+        int fd = pair[i];
+        if (fd < 0 || fd > CHILD_READY_FD)
+            continue;
+        pair[i] = fcntl(fd, F_DUPFD_CLOEXEC, CHILD_READY_FD + 1);
+        int reason = errno;
+        close(fd);
+        errno = reason;
+        if (pair[i] < 0)
+            return false;
+    }
+    return true;
+}
+
 static sl_code make_pipes(bool is_detached, int alive[2], int ready[2], sl_error *err)
 {
     alive[0] = alive[1] = ready[0] = ready[1] = -1;
-    if (pipe2(ready, O_CLOEXEC) != 0 || (!is_detached && pipe2(alive, O_CLOEXEC) != 0)) {
+    if (pipe2(ready, O_CLOEXEC) != 0 || (!is_detached && pipe2(alive, O_CLOEXEC) != 0) ||
+        !move_up(ready) || !move_up(alive)) {
+        int reason = errno;
         close_pair(ready);
-        return sl_fail_errno(err, errno, "cannot make a pipe to a child process");
+        close_pair(alive);
+        return sl_fail_errno(err, reason, "cannot make a pipe to a child process");
     }
     return SL_OK;
 }
@@ -82,7 +105,8 @@ static int set_attributes(posix_spawnattr_t *attributes, bool is_detached)
     if (is_detached)
         flags |= POSIX_SPAWN_SETSID;
     else
-        flags |= POSIX_SPAWN_SETPGROUP; /* a terminal's Ctrl-C is the client's to handle */
+        flags |=
+            POSIX_SPAWN_SETPGROUP; /* a terminal's Ctrl-C is the client's to handle */
     return posix_spawnattr_setflags(attributes, flags);
 }
 
@@ -109,9 +133,9 @@ static int spawn(const sl_launch *l, const int alive[2], const int ready[2], pid
     if (reason == 0)
         reason = set_attributes(&attributes, l->is_detached);
     if (reason == 0)
-        reason = posix_spawn(ret, l->program != NULL ? l->program : "/proc/self/exe",
-                             &actions, &attributes, (char *const *)(uintptr_t)argv,
-                             environ);
+        reason =
+            posix_spawn(ret, l->program != NULL ? l->program : "/proc/self/exe", &actions,
+                        &attributes, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return reason;
@@ -151,8 +175,8 @@ static sl_code fail_with_log(sl_code code, const char *what, const char *log_pat
         fclose(log);
     }
     return sl_fail(err, code, "%s%s%s%s%s", what, log_path != NULL ? "; its log is " : "",
-                   log_path != NULL ? log_path : "", *tail != '\0' ? " and ends with: " : "",
-                   tail);
+                   log_path != NULL ? log_path : "",
+                   *tail != '\0' ? " and ends with: " : "", tail);
 }
 
 /* One line, or false: it was closed, or the time is over. */
@@ -198,8 +222,9 @@ sl_code sl_child_wait_ready(sl_child *c, const char *log_path, int timeout_ms,
                                     : "a process of the cluster is not ready in time",
                              log_path, err);
     if (strncmp(line, "ready ", 6) != 0)
-        return fail_with_log(SL_EIO, "a process of the cluster says something else than "
-                                     "that it is ready",
+        return fail_with_log(SL_EIO,
+                             "a process of the cluster says something else than "
+                             "that it is ready",
                              log_path, err);
     snprintf(c->address, sizeof c->address, "%.199s", line + 6);
     return SL_OK;
@@ -225,13 +250,13 @@ void sl_child_stop(sl_child *c, int timeout_ms)
         return;
     if (c->ready_fd >= 0)
         close(c->ready_fd);
-    if (c->alive_fd >= 0)
-        close(c->alive_fd);
-    kill(c->pid, SIGTERM);
+    kill(c->pid, SIGTERM); /* the end of the pipe would be another wish to end */
     if (!wait_for_exit(c->pid, timeout_ms)) {
         kill(c->pid, SIGKILL);
         (void)wait_for_exit(c->pid, timeout_ms);
     }
+    if (c->alive_fd >= 0)
+        close(c->alive_fd);
     *c = (sl_child){ .alive_fd = -1, .ready_fd = -1 };
 }
 
@@ -239,44 +264,85 @@ void sl_child_stop(sl_child *c, int timeout_ms)
 
 struct sl_process_cluster {
     char directory[160], log_path[200];
+    const sl_options *options; /* while it starts */
     uint32_t worker_count;
     sl_child driver;
     sl_child workers[];
 };
 
-static sl_code start_driver(sl_process_cluster *c, sl_error *err)
+/* The settings that are of processes and not of sessions, which the client brings along:
+ * as --conf behind the arguments. */
+static uint32_t add_settings(const sl_options *options, sl_arena *arena,
+                             const char *arguments[SL_LAUNCH_ARGUMENTS_MAX], uint32_t n)
 {
-    char bind[200], dir[200];
-    snprintf(bind, sizeof bind, "ipc://%s/driver.ipc", c->directory);
-    snprintf(dir, sizeof dir, "%s/driver", c->directory);
-    const char *arguments[] = { "driver", "--bind", bind, "--dir", dir, NULL };
+    for (uint32_t i = 0; i < sl_options_def_count(); i++) {
+        const char *name = sl_options_def(i)->name;
+        if ((strncmp(name, "sluice.worker.", 14) != 0 &&
+             strncmp(name, "sluice.metrics.", 15) != 0) ||
+            !sl_options_is_set(options, name))
+            continue;
+        SL_ASSERT(n < SL_LAUNCH_ARGUMENTS_MAX);
+        arguments[n++] =
+            sl_arena_printf(arena, "--conf=%s=%s", name, sl_options_text(options, name));
+    }
+    return n;
+}
+
+static sl_code start_driver(sl_process_cluster *c, sl_arena *arena, sl_error *err)
+{
+    const char *arguments[SL_LAUNCH_ARGUMENTS_MAX + 1] = {
+        "driver", "--bind", sl_arena_printf(arena, "ipc://%s/driver.ipc", c->directory),
+        "--dir", sl_arena_printf(arena, "%s/driver", c->directory)
+    };
+    (void)add_settings(c->options, arena, arguments, 5);
     sl_launch l = { .arguments = arguments, .log_path = c->log_path };
     SL_TRY(sl_child_start(&l, &c->driver, err));
     return sl_child_wait_ready(&c->driver, c->log_path, READY_MS, err);
 }
 
-static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_error *err)
+static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_arena *arena,
+                             sl_error *err)
 {
-    char slots_text[16], dir[200];
-    snprintf(slots_text, sizeof slots_text, "%u", slots);
-    snprintf(dir, sizeof dir, "%s/workers", c->directory);
-    const char *arguments[] = { "worker",  "--driver", c->driver.address, "--slots",
-                                slots_text, "--dir",    dir,               NULL };
+    const char *arguments[SL_LAUNCH_ARGUMENTS_MAX + 1] = {
+        "worker",
+        "--driver",
+        c->driver.address,
+        "--slots",
+        sl_arena_printf(arena, "%u", slots),
+        "--dir",
+        sl_arena_printf(arena, "%s/workers", c->directory)
+    };
+    uint32_t n = add_settings(c->options, arena, arguments, 7);
     sl_launch l = { .arguments = arguments, .log_path = c->log_path };
-    for (uint32_t i = 0; i < c->worker_count; i++)
+    SL_ASSERT(n < SL_LAUNCH_ARGUMENTS_MAX);
+    for (uint32_t i = 0; i < c->worker_count; i++) {
+        arguments[n] = sl_arena_printf(arena, "--name=worker-%u", i + 1);
         SL_TRY(sl_child_start(&l, &c->workers[i], err));
+    }
     for (uint32_t i = 0; i < c->worker_count; i++)
         SL_TRY(sl_child_wait_ready(&c->workers[i], c->log_path, READY_MS, err));
     return SL_OK;
 }
 
-sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots, sl_process_cluster **ret,
+static sl_code start_all(sl_process_cluster *c, uint32_t slots, sl_error *err)
+{
+    sl_arena *arena = sl_arena_new();
+    sl_code code = start_driver(c, arena, err);
+    if (code == SL_OK)
+        code = start_workers(c, slots, arena, err);
+    sl_arena_free(arena);
+    return code;
+}
+
+sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots,
+                               const sl_options *options, sl_process_cluster **ret,
                                sl_error *err)
 {
     const char *base = getenv("TMPDIR");
-    sl_process_cluster *c = (sl_process_cluster *)sl_calloc(
-        1, sizeof *c + workers * sizeof c->workers[0]);
+    sl_process_cluster *c =
+        (sl_process_cluster *)sl_calloc(1, sizeof *c + workers * sizeof c->workers[0]);
     c->worker_count = workers;
+    c->options = options;
     snprintf(c->directory, sizeof c->directory, "%.120s/sluice-cluster-XXXXXX",
              base != NULL && *base != '\0' ? base : "/tmp");
     if (mkdtemp(c->directory) == NULL) {
@@ -286,9 +352,7 @@ sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots, sl_process_clus
         return failed;
     }
     snprintf(c->log_path, sizeof c->log_path, "%s/log", c->directory);
-    sl_code code = start_driver(c, err);
-    if (code == SL_OK)
-        code = start_workers(c, slots, err);
+    sl_code code = start_all(c, slots, err);
     if (code != SL_OK) {
         sl_process_cluster_free(c);
         return code;

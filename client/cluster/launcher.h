@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/options.h"
 
 #define SL_LAUNCH_ARGUMENTS_MAX 64
 
@@ -44,8 +45,10 @@ void sl_child_stop(sl_child *c, int timeout_ms);
 
 typedef struct sl_process_cluster sl_process_cluster;
 
-/* Ready when all workers are registered. */
+/* Ready when all workers are registered. options: of the client; those of processes
+ * (sluice.worker.*, sluice.metrics.*) are given to each. */
 SL_CHECKED sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots,
+                                          const sl_options *options,
                                           sl_process_cluster **ret, sl_error *err);
 const char *sl_process_cluster_address(const sl_process_cluster *c); /* of the driver */
 void sl_process_cluster_free(sl_process_cluster *c);                 /* NULL is fine */

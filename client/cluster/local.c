@@ -29,8 +29,6 @@ struct sl_local_cluster {
 static void register_all(void)
 {
     sl_driver_register_options();
-    sl_driver_register_metrics();
-    sl_worker_register_metrics();
 }
 
 void sl_local_register_options(void)
@@ -44,16 +42,6 @@ static void refresh_metrics(void *user)
     const sl_local_cluster *c = (const sl_local_cluster *)user;
     sl_driver_refresh_metrics(c->driver);
     sl_worker_refresh_metrics(c->worker);
-}
-
-static void start_metrics(sl_local_cluster *c, const sl_options *options)
-{
-    const char *path =
-        options != NULL ? sl_options_text(options, "sluice.metrics.file") : "";
-    if (*path != '\0')
-        c->metrics = sl_metrics_file_new(
-            c->host, path, sl_options_int(options, "sluice.metrics.interval"),
-            refresh_metrics, c);
 }
 
 /* The client of a local cluster lives as long as it does: a query whose console it does
@@ -97,6 +85,8 @@ sl_code sl_local_cluster_new(const sl_local_config *config, sl_local_cluster **r
                              sl_error *err)
 {
     sl_local_cluster *c = (sl_local_cluster *)sl_calloc(1, sizeof *c);
+    sl_driver_register_metrics();
+    sl_worker_register_metrics();
     c->kv = sl_kv_rocksdb();
     c->memory = sl_memory_tables_new();
     c->network = sl_local_network_new();
@@ -104,7 +94,8 @@ sl_code sl_local_cluster_new(const sl_local_config *config, sl_local_cluster **r
     if (code == SL_OK)
         code = start(c, config, err);
     if (code == SL_OK)
-        start_metrics(c, config->options);
+        c->metrics =
+            sl_metrics_file_new(c->host, config->options, NULL, refresh_metrics, c);
     if (code != SL_OK) {
         sl_local_cluster_free(c);
         return code;

@@ -11,10 +11,11 @@
 
 static sl_code unknown(const char *text, sl_error *err)
 {
-    return sl_fail(err, SL_EINVAL,
-                   "master '%.80s' is not known: use local, local[N] with N from 1 to %d, "
-                   "local[*], local-cluster[WORKERS,SLOTS] or sluice://HOST:PORT",
-                   text, SL_EXECUTORS_MAX);
+    return sl_fail(
+        err, SL_EINVAL,
+        "master '%.80s' is not known: use local, local[N] with N from 1 to %d, "
+        "local[*], local-cluster[WORKERS,SLOTS] or sluice://HOST:PORT",
+        text, SL_EXECUTORS_MAX);
 }
 
 /* "12" of n characters, from 1 to max. */
@@ -35,7 +36,7 @@ static bool take_slots(const char *text, size_t n, uint32_t *ret)
 {
     if (n == 1 && *text == '*') {
         long processors = sysconf(_SC_NPROCESSORS_ONLN);
-        *ret = processors < 1                   ? 1
+        *ret = processors < 1                  ? 1
                : processors > SL_EXECUTORS_MAX ? SL_EXECUTORS_MAX
                                                : (uint32_t)processors;
         return true;

@@ -20,8 +20,8 @@ typedef enum sl_master_kind {
 
 typedef struct sl_master {
     sl_master_kind kind;
-    uint32_t workers; /* LOCAL_CLUSTER */
-    uint32_t slots;   /* LOCAL: executors; LOCAL_CLUSTER: of each worker */
+    uint32_t workers;  /* LOCAL_CLUSTER */
+    uint32_t slots;    /* LOCAL: executors; LOCAL_CLUSTER: of each worker */
     char address[200]; /* REMOTE, as the transport dials it: tcp://..., ipc://... */
 } sl_master;
 

@@ -8,8 +8,11 @@
 #include "base/log.h"
 #include "client/cli/cli.h"
 #include "client/cli/flags.h"
+#include "client/cluster/local.h"
+#include "client/cluster/master.h"
 #include "client/stest/run_private.h"
 #include "client/stest/stest.h"
+#include "sluice/sluice.h"
 
 #define PATHS_MAX 4096
 #define WORKERS_MAX 64
@@ -18,7 +21,7 @@
 static const char help[] =
     "usage: sluice test [--update] [--restart-every-batch] [--partitions N]\n"
     "                   [--chunk-rows N] [--executors N] [--workers N]\n"
-    "                   FILE.stest | DIRECTORY...\n\n"
+    "                   [--master local-cluster[W,N]] FILE.stest | DIRECTORY...\n\n"
     "Run tests of streaming SQL in virtual time. Output is TAP.\n\n"
     "  --update               write what is into the expectations of the files\n"
     "  --restart-every-batch  kill and restart the engine after every batch: no\n"
@@ -26,7 +29,11 @@ static const char help[] =
     "  --partitions N         state partitions of every query\n"
     "  --chunk-rows N         rows in a chunk, at most\n"
     "  --executors N          executors of each worker (2)\n"
-    "  --workers N            workers that share the work (1)\n\n"
+    "  --workers N            workers that share the work (1)\n"
+    "  --master local-cluster[W,N]\n"
+    "                         on real processes and the real clock: a driver and W\n"
+    "                         workers of N slots. Cases that depend on processing time\n"
+    "                         are skipped\n\n"
     "A file is SQL and directives:\n\n"
     "  input clicks (ts TIMESTAMP, user STRING)\n\n"
     "  CREATE STREAMING QUERY q OUTPUT MODE complete INTO test AS\n"
@@ -210,7 +217,26 @@ static bool run_file(struct session *s, const struct file *file)
     return ok;
 }
 
-static int run_all(struct session *s, const char *const *paths)
+/* 0, or the exit code. */
+static int start_cluster(struct session *s, const char *text)
+{
+    sl_master master;
+    sl_error err;
+    if (sl_master_parse(text, &master, &err) != SL_OK)
+        return sl_cli_usage_error("test", "%s", err.text);
+    if (master.kind != SL_MASTER_LOCAL_CLUSTER)
+        return sl_cli_usage_error("test",
+                                  "--master wants local-cluster[W,N], not '%s': the test "
+                                  "starts and kills the processes",
+                                  text);
+    if (stest_cluster_new(master.workers, master.slots, &s->config.cluster, &err) ==
+        SL_OK)
+        return 0;
+    fprintf(stderr, "sluice: %s\n", err.text);
+    return SL_CLIENT_CONNECT;
+}
+
+static int run_all(struct session *s, const char *const *paths, const char *master)
 {
     bool ok = true;
     uint32_t cases = 0;
@@ -218,6 +244,9 @@ static int run_all(struct session *s, const char *const *paths)
         ok = read_path(s, paths[i]) && ok;
     if (!ok)
         return 2;
+    int failed = master != NULL ? start_cluster(s, master) : 0;
+    if (failed != 0)
+        return failed;
     for (uint32_t i = 0; i < s->count; i++)
         cases += s->files[i].cases;
     printf("TAP version 14\n1..%u\n", cases);
@@ -233,7 +262,8 @@ static int run_all(struct session *s, const char *const *paths)
 int sl_stest_main(int argc, char **argv)
 {
     const char *paths[PATHS_MAX + 1] = { NULL };
-    const char *partitions = NULL, *chunk_rows = NULL, *executors = NULL, *workers = NULL;
+    const char *partitions = NULL, *chunk_rows = NULL, *executors = NULL, *workers = NULL,
+               *master = NULL;
     struct session s = { 0 };
     bool verbose = false;
     int exit_code = 0;
@@ -244,6 +274,7 @@ int sl_stest_main(int argc, char **argv)
         { .name = "--chunk-rows", .value = &chunk_rows },
         { .name = "--executors", .value = &executors },
         { .name = "--workers", .value = &workers },
+        { .name = "--master", .value = &master },
         { .name = "--verbose", .on = &verbose },
     };
     const sl_cli_spec spec = { .command = "test",
@@ -266,16 +297,22 @@ int sl_stest_main(int argc, char **argv)
         return exit_code;
     if (paths[0] == NULL)
         return sl_cli_usage_error("test", "which file? sluice test FILE.stest...");
-    if (s.update &&
-        (s.config.restart_every_batch || s.config.partitions > 0 ||
-         s.config.chunk_rows > 0 || s.config.executors > 0 || s.config.workers > 0))
+    if (master != NULL &&
+        (s.config.restart_every_batch || s.config.executors > 0 || s.config.workers > 0))
+        return sl_cli_usage_error("test",
+                                  "--master says how many workers and executors there "
+                                  "are, and goes without --restart-every-batch");
+    if (s.update && (s.config.restart_every_batch || s.config.partitions > 0 ||
+                     s.config.chunk_rows > 0 || s.config.executors > 0 ||
+                     s.config.workers > 0 || master != NULL))
         return sl_cli_usage_error("test",
                                   "--update goes without the flags of a replay: they "
                                   "must not change what a file expects");
-    sl_driver_register_options();
+    sl_local_register_options();
     sl_log_set_level(verbose ? SL_LOG_DEBUG : SL_LOG_ERROR);
     s.arena = sl_arena_new();
-    exit_code = run_all(&s, paths);
+    exit_code = run_all(&s, paths, master);
+    stest_cluster_free(s.config.cluster);
     sl_free(s.files);
     sl_arena_free(s.arena);
     return exit_code;

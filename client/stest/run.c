@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "client/stest/clock_private.h"
 #include "client/stest/facts_private.h"
 #include "engine/sql/parse.h"
 
@@ -563,7 +564,7 @@ static void check_rest(struct run *r, const stest_item *last)
              stest_world_armed(r->world));
 }
 
-static const char *skip_reason(const struct run *r, uint32_t from, uint32_t to)
+static const char *skip_reason(struct run *r, uint32_t from, uint32_t to)
 {
     const stest_config *c = r->config;
     for (uint32_t i = from; i < to; i++) {
@@ -574,11 +575,12 @@ static const char *skip_reason(const struct run *r, uint32_t from, uint32_t to)
                   : strcmp(item->name, "chunk-rows") == 0 ? c->chunk_rows > 0
                   : strcmp(item->name, "executors") == 0  ? c->executors > 0
                   : strcmp(item->name, "workers") == 0    ? c->workers > 0
+                  : strcmp(item->name, "master") == 0     ? c->cluster != NULL
                                                           : c->restart_every_batch;
         if (on)
             return item->text;
     }
-    return NULL;
+    return c->cluster != NULL ? stest_clock_reason(r->script, from, to, r->arena) : NULL;
 }
 
 void stest_run(const stest_script *script, uint32_t from, uint32_t to,
@@ -594,7 +596,11 @@ void stest_run(const stest_script *script, uint32_t from, uint32_t to,
     ret->skipped = skip_reason(&r, from, to);
     if (ret->skipped != NULL)
         return;
-    r.world = stest_world_new(config);
+    sl_error err = { 0 };
+    if (stest_world_new(config, &r.world, &err) != SL_OK) {
+        tell(&r, script->items[from].line, "%s", err.text);
+        return;
+    }
     for (uint32_t i = from; i < to && !r.is_over; i++)
         run_item(&r, &script->items[i]);
     if (to > from && !r.is_over)

@@ -106,8 +106,10 @@ static sl_code parse_case(struct parser *p, stest_item *item, const char *at)
 static sl_code parse_skip(struct parser *p, stest_item *item, const char *at)
 {
     const char *colon = strchr(at, ':');
-    static const char *const flags[] = { "restart-every-batch", "partitions",
-                                         "chunk-rows", "executors", "workers" };
+    static const char *const flags[] = {
+        "restart-every-batch", "partitions", "chunk-rows",
+        "executors",           "workers",    "master"
+    };
     bool known = false;
     if (colon == NULL || *skip_space(colon + 1) == '\0')
         return fail_here(p, "skip wants FLAG: REASON", at);
@@ -118,7 +120,7 @@ static sl_code parse_skip(struct parser *p, stest_item *item, const char *at)
     return known ? SL_OK
                  : fail_here(p,
                              "skip wants restart-every-batch, partitions, chunk-rows, "
-                             "executors or workers",
+                             "executors, workers or master",
                              item->name);
 }
 

@@ -3,6 +3,7 @@
  * A .stest file is SQL and directives.  Driver and worker, the real code, run in this
  * process on the virtual host, the virtual file system and the model of RocksDB: no
  * thread, no real file, no clock, so a file takes milliseconds and always does the same.
+ * With --master local-cluster[W,N] they run as processes instead, in real time.
  * TAP on standard output.
  *
  * Thread: main. */

@@ -1,25 +1,30 @@
-/* world_private.h - a cluster in a box: one driver and its workers (the real code) on
- * the virtual host, file system and key-value store, which a test feeds, looks at, stops,
- * kills and starts again.
+/* world_private.h - the engine as a test sees it: fed, looked at, stopped, killed and
+ * started again.
  *
- * The disk, the tables fed by the test and the clock outlive the processes.  What a
- * session had (tables, views, settings) and the queries that ran are made again by
- * executing their statements anew.
+ * In a box (world_box.c): one driver and its workers, the real code, in this process on
+ * the virtual host, file system and key-value store.  Time stands still but for what the
+ * engine waits for.  Or on a cluster of processes (world_live.c, cluster_private.h),
+ * where time is what it is and nothing may depend on it.
  *
- * Time stands still but for what the engine waits for: stest_world_settle() lets it do
- * all it can do now.
+ * Disk and tables fed by the test outlive the processes.  What a session had (tables,
+ * views, settings) and, in a box, the queries that ran are made again by executing their
+ * statements anew; a real driver resumes them by itself.
+ *
+ * stest_world_settle() lets the engine do all it can do now.
  *
  * Thread: main.  Owns: all it hands out, until stest_world_free(). */
 
 #ifndef SL_CLIENT_STEST_WORLD_PRIVATE_H
 #define SL_CLIENT_STEST_WORLD_PRIVATE_H
 
+#include "client/stest/cluster_private.h"
 #include "client/stest/rows_private.h"
 #include "driver/driver.h"
 
 typedef struct stest_config {
     uint32_t partitions, chunk_rows, executors, workers; /* 0: the default */
     bool restart_every_batch;
+    stest_cluster *cluster; /* run on it; NULL: in a box */
 } stest_config;
 
 typedef struct stest_batch {
@@ -30,6 +35,7 @@ typedef struct stest_batch {
 
 typedef struct stest_query {
     const char *name, *sql, *sink;
+    char id[40]; /* on a cluster; "" not known yet */
     bool is_once;
     bool is_over; /* ended or failed */
     bool is_failure_told;
@@ -49,7 +55,8 @@ typedef struct stest_answer {
 
 typedef struct stest_world stest_world;
 
-stest_world *stest_world_new(const stest_config *config);
+SL_CHECKED sl_code stest_world_new(const stest_config *config, stest_world **ret,
+                                   sl_error *err);
 void stest_world_free(stest_world *w); /* NULL is fine */
 sl_arena *stest_world_arena(stest_world *w);
 
@@ -88,6 +95,6 @@ uint32_t stest_world_query_count(const stest_world *w);
 stest_query *stest_world_query_at(stest_world *w, uint32_t i);
 /* What went wrong by itself (a batch that wrote other rows when run again); "" if
  * nothing. */
-const char *stest_world_trouble(const stest_world *w);
+const char *stest_world_trouble(stest_world *w);
 
 #endif /* SL_CLIENT_STEST_WORLD_PRIVATE_H */

@@ -30,8 +30,9 @@ SL_CHECKED sl_code sl_rate__slice_read(sl_span bytes, sl_rate_slice *ret, sl_err
 
 /* timestamp TIMESTAMP, value BIGINT. */
 extern const sl_schema sl_rate__schema;
-/* The columns of CREATE TABLE, if given, must be these. */
-SL_CHECKED sl_code sl_rate__check_schema(const sl_schema *given, sl_error *err);
+/* What both sources can do. The columns of CREATE TABLE, if given, must be these. */
+SL_CHECKED sl_code sl_rate__describe(const sl_schema *given, sl_source_caps *ret,
+                                     sl_error *err);
 
 /* Option numPartitions: 0 = not given. */
 SL_CHECKED sl_code sl_rate__partitions(const sl_option_list *l, int64_t *ret,

@@ -59,7 +59,7 @@ static bool is_ours(const sl_schema *s)
     return true;
 }
 
-sl_code sl_rate__check_schema(const sl_schema *given, sl_error *err)
+static sl_code check_schema(const sl_schema *given, sl_error *err)
 {
     if (given == NULL || is_ours(given))
         return SL_OK;
@@ -73,6 +73,17 @@ sl_code sl_rate__check_schema(const sl_schema *given, sl_error *err)
         sl_bytes_cstr(&text));
     sl_bytes_deinit(&text);
     return code;
+}
+
+sl_code sl_rate__describe(const sl_schema *given, sl_source_caps *ret, sl_error *err)
+{
+    SL_TRY(check_schema(given, err));
+    *ret = (sl_source_caps){ .can_stream = true,
+                             .replayable = true,
+                             .available_now = true,
+                             .schema = &sl_rate__schema,
+                             .schema_given = true };
+    return SL_OK;
 }
 
 /* ---- options ---- */

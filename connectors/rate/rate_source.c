@@ -75,13 +75,7 @@ static sl_code rate_describe(const sl_source_env *env, const sl_option_list *l,
     (void)streaming;
     (void)arena;
     SL_TRY(read_options(l, &options, err));
-    SL_TRY(sl_rate__check_schema(user_schema, err));
-    *ret = (sl_source_caps){ .can_stream = true,
-                             .replayable = true,
-                             .available_now = true,
-                             .schema = &sl_rate__schema,
-                             .schema_given = true };
-    return SL_OK;
+    return sl_rate__describe(user_schema, ret, err);
 }
 
 static int64_t wall_ms(const rate_source *s)

@@ -7,7 +7,7 @@ sl_chunk *sl_chunk_new(uint32_t column_count, uint32_t row_count)
 {
     SL_ASSERT(row_count <= SL_CHUNK_ROWS_MAX);
     sl_chunk *c = sl_calloc(1, sizeof *c);
-    atomic_init(&c->refs, 1);
+    sl_refs_init(&c->refs);
     c->row_count = row_count;
     c->selected = row_count;
     c->column_count = column_count;
@@ -18,13 +18,13 @@ sl_chunk *sl_chunk_new(uint32_t column_count, uint32_t row_count)
 
 sl_chunk *sl_chunk_ref(sl_chunk *c)
 {
-    atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+    sl_refs_take(&c->refs);
     return c;
 }
 
 void sl_chunk_unref(sl_chunk *c)
 {
-    if (c == NULL || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
+    if (c == NULL || !sl_refs_drop(&c->refs))
         return;
     for (uint32_t i = 0; i < c->column_count; i++)
         sl_column_release(&c->columns[i]);

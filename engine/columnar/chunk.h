@@ -9,13 +9,12 @@
 #ifndef SL_ENGINE_COLUMNAR_CHUNK_H
 #define SL_ENGINE_COLUMNAR_CHUNK_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "engine/columnar/column.h"
 
 typedef struct sl_chunk {
-    _Atomic uint32_t refs;
+    sl_refs refs;
     uint32_t row_count;
     uint32_t column_count;
     sl_column *columns;

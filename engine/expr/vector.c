@@ -74,7 +74,7 @@ void sl_register__deinit(sl_register *r)
 /* A buffer is ours to write again only while no column holds it too. */
 static void drop_if_shared(sl_buffer **b)
 {
-    if (*b != NULL && atomic_load(&(*b)->refs) > 1) {
+    if (*b != NULL && !sl_refs_is_only(&(*b)->refs)) {
         sl_buffer_unref(*b);
         *b = NULL;
     }

@@ -240,6 +240,15 @@ SL_API sl_client_status sl_client_await(sl_client *c, const char *name,
                                         int64_t timeout_ms, bool *ret_ended,
                                         sl_client_error *err);
 
+/* Wait until a query has taken and committed all that its sources hold now (Spark's
+ * processAllAvailable), has ended, or timeout_ms have passed (< 0: for ever); *ret_done
+ * (may be NULL) is false in the last case. It looks at its sources at once; with a
+ * processing-time trigger at its next tick. If it failed, so does the call, with the
+ * cause. For tests: a source that never runs dry may keep the call waiting. */
+SL_API sl_client_status sl_client_process_all(sl_client *c, const char *name,
+                                              int64_t timeout_ms, bool *ret_done,
+                                              sl_client_error *err);
+
 /* Ask a query to end (name NULL: all) and return at once. abandon: drop the batch that
  * runs, as Spark's stop() does; else end at its boundary. */
 SL_API sl_client_status sl_client_stop(sl_client *c, const char *name, bool abandon,

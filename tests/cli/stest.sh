@@ -103,13 +103,70 @@ printf 'input t (id INT)\nCREATE STREAMING QUERY q OUTPUT MODE append INTO test 
 if "$sluice" test failed.stest >out; then fail "a failed query passes"; fi
 grep -q 'query q failed: \[DIVIDE_BY_ZERO\]' out || { cat out; fail "a failed query"; }
 
-# 6. usage: exit 2
+# 6. on processes: the examples of the page pass, or are skipped for the clock; what is wrong fails; restarts and
+# crashes are real, and a death that nobody asked for is told
+on_cluster() { "$sluice" test --master 'local-cluster[2,1]' "$@"; }
+on_cluster doc*.stest >out || { cat out; fail "examples on processes"; }
+grep -q '^ok 2 - doc2.stest # SKIP moves processing time$' out || { cat out; fail "the clock is not moved"; }
+[ "$(grep -c SKIP out)" = 1 ] || { cat out; fail "skipped without need"; }
+sed -i 's/^long name | 22$/long name | 23/' right
+if on_cluster right unseen.stest failed.stest error.stest >out; then fail "wrong expectations pass on processes"; fi
+[ "$(grep -c '^not ok' out)" = 4 ] || { cat out; fail "wrong expectations on processes"; }
+grep -q '^#   + 23$' out && grep -q 'wrote rows that nobody expected' out &&
+    grep -q 'query q failed: \[DIVIDE_BY_ZERO\]' out && grep -q '^# error.stest:4: the statement fails' out ||
+    { cat out; fail "what is told on processes"; }
+cat >lives.stest <<'END'
+file /in/a.json
+{"id": 1}
+
+CREATE TABLE t (id INT) USING json OPTIONS (path '/in');
+CREATE STREAMING QUERY q OUTPUT MODE append CHECKPOINT LOCATION '/cp' INTO test AS SELECT id FROM STREAM t;
+
+expect q
+batch 0
+1
+
+restart
+
+crash at driver.commit
+
+file /in/b.json
+{"id": 2}
+
+expect q
+batch 1
+2
+
+crash at worker.done.before
+
+file /in/c.json
+{"id": 3}
+
+expect q
+batch 2
+3
+
+progress q sources.0.description=FileStreamSource[file:/in]
+END
+on_cluster lives.stest >out || { cat out; fail "restart and crashes on processes"; }
+printf '\ncrash at driver.publish:9\n\nrun\n' >>lives.stest
+if on_cluster lives.stest >out; then fail "a failpoint that nobody passes"; fi
+grep -q 'the failpoint driver.publish was never passed' out || { cat out; fail "an armed failpoint"; }
+if SLUICE_FAILPOINT=driver.commit:2 TMPDIR=$dir on_cluster doc1.stest >out; then fail "a death nobody asked for"; fi
+grep -q '^# .*the driver died of signal 9; the log of all processes is' out || { cat out; fail "an unasked death"; }
+[ -s "$dir"/sluice-test-*/log ] || fail "the log of an unasked death"
+
+# 7. usage: exit 2
 expect2() { local code=0; "$sluice" test "$@" >out 2>&1 || code=$?; [ $code = 2 ] || { cat out; fail "exit $code of test $*"; }; }
 expect2
 expect2 absent.stest
 expect2 --nope wrong.stest
 expect2 --partitions 0 wrong.stest
 expect2 --update --partitions 2 wrong.stest
+expect2 --update --master 'local-cluster[2,1]' wrong.stest
+expect2 --master 'local[2]' wrong.stest
+expect2 --master 'local-cluster[2]' wrong.stest
+expect2 --master 'local-cluster[2,1]' --workers 2 wrong.stest
 printf 'exepct q\n1\n' >typo.stest
 expect2 typo.stest
 grep -q 'typo.stest:1: unknown directive; did you mean `expect`?' out || { cat out; fail "a misspelt directive"; }

@@ -11,19 +11,25 @@
 #include "tests/sim/script.h"
 #include "worker/worker.h"
 
-#define MACHINES_MAX (1 + SIM_WORKERS_MAX)
+#define DRIVER_HOSTS 2u
+#define MACHINES_MAX (DRIVER_HOSTS + SIM_WORKERS_MAX)
+#define DRIVER_ADDRESS "driver"
+#define DIRECTORY "/driver"
 #define LEASE_US 5000000 /* as the defaults are; shorter in most schedules */
 #define RETURN_US 200000 /* of a worker that was fenced */
 #define AWAY_US_MAX 3000000
+#define TAKE_OVER_US 20000
+#define ZOMBIE_SLEEP_US 60000
 #define SLOW_JOB_US 300000
-#define QUIET_US_MAX 300000 /* between two troubles */
+#define QUIET_US_MAX                                                                     \
+    300000 /* between two troubles; a tenth and a hundredth of it in some */
 #define RESTARTS_WHEN_WELL 2u
 
 struct cluster;
 
 struct machine {
     struct cluster *cluster;
-    uint32_t index; /* 0: the driver */
+    uint32_t index; /* below DRIVER_HOSTS: for a driver */
     char address[16];
     uint32_t lives;
     sl_host *host; /* NULL: down */
@@ -32,6 +38,11 @@ struct machine {
     sim_scripts scripts;
     sl_worker *worker;
     bool is_fenced;
+    bool is_zombie; /* a driver that was taken over */
+    bool has_no_disk;
+    bool is_going;          /* a driver that was told to */
+    uint32_t taken_over_in; /* failpoints from now; 0 no */
+    bool is_to_be_taken_over;
     bool is_slow;
     uint32_t death_one_in, fault_one_in;
     int64_t stopped_until_us;
@@ -42,9 +53,12 @@ struct cluster {
     sim_world *world;
     struct machine machines[MACHINES_MAX];
     uint32_t count;
+    uint32_t driver; /* the machine that has the address */
+    bool has_registry;
     sl_local_network *network;
     sl_kv_factory kv;
     uint32_t lease_us; /* silence after which a worker is given up */
+    uint32_t quiet_us; /* at most, between two troubles */
     int64_t now_us;
     int64_t cut_off_until_us[MACHINES_MAX][MACHINES_MAX];
     int64_t next_trouble_us; /* INT64_MAX: no more */
@@ -62,7 +76,9 @@ static bool one_in(struct cluster *c, uint32_t n)
 
 static struct machine *machine_of(struct cluster *c, const char *address)
 {
-    for (uint32_t i = 0; i < c->count; i++)
+    if (strcmp(address, DRIVER_ADDRESS) == 0)
+        return &c->machines[c->driver];
+    for (uint32_t i = DRIVER_HOSTS; i < c->count; i++)
         if (strcmp(c->machines[i].address, address) == 0)
             return &c->machines[i];
     abort();
@@ -107,7 +123,10 @@ static int64_t job_delay(void *user, const char *name)
 
 static void on_failpoint(void *user, const char *name)
 {
-    sim_world_failpoint(((struct machine *)user)->cluster->world, name);
+    struct machine *m = (struct machine *)user;
+    sim_world_failpoint(m->cluster->world, name);
+    if (m->taken_over_in > 0 && --m->taken_over_in == 0)
+        m->is_to_be_taken_over = true;
 }
 
 static void on_event(void *user, const char *what, int64_t mono_us)
@@ -142,23 +161,39 @@ static sl_options *timing_options(const struct cluster *c)
     return o;
 }
 
-static sl_code start_driver(struct machine *m)
+/* What a zombie prints shows on a terminal that nobody looks at any more. */
+static sl_code on_print(void *user, const char *text, size_t length, sl_error *err)
+{
+    const struct machine *m = (const struct machine *)user;
+    return m->is_zombie ? SL_OK : sim_world_print(m->cluster->world, text, length, err);
+}
+
+static sl_code new_driver(struct machine *m, const char *address, sl_driver **ret,
+                          sl_error *err)
 {
     struct cluster *c = m->cluster;
     sl_options *options = timing_options(c);
-    m->memory = sl_memory_tables_new();
     sl_driver_config config = { .options = options,
-                                .address = m->address,
+                                .address = address,
                                 .kv = &c->kv,
                                 .temp_dir = "/tmp",
                                 .memory = m->memory,
-                                .print = sim_world_print,
-                                .user = c->world };
-    sl_code code = sl_driver_new(m->host, sl_local_network_of(c->network), &config,
-                                 &m->driver, NULL);
+                                .directory = c->has_registry ? DIRECTORY : NULL,
+                                .print = on_print,
+                                .user = m };
+    sl_code code =
+        sl_driver_new(m->host, sl_local_network_of(c->network), &config, ret, err);
     sl_options_free(options);
-    SL_TRY(code);
-    sim_scripts_start(&m->scripts, c->world, m->host, m->driver);
+    return code;
+}
+
+/* SL_EBUSY: a zombie has the directory again. */
+static sl_code start_driver(struct machine *m)
+{
+    m->memory = sl_memory_tables_new();
+    SL_TRY(new_driver(m, DRIVER_ADDRESS, &m->driver, NULL));
+    sl_driver_resume(m->driver);
+    sim_scripts_start(&m->scripts, m->cluster->world, m->host, m->driver);
     return SL_OK;
 }
 
@@ -168,7 +203,7 @@ static sl_code start_worker(struct machine *m)
     char work_dir[48];
     snprintf(work_dir, sizeof work_dir, "/work/%s-%u", m->address, m->lives);
     sl_worker_config config = { .address = m->address,
-                                .driver_address = c->machines[0].address,
+                                .driver_address = DRIVER_ADDRESS,
                                 .slots = 1 + sim_below(c->world, 3),
                                 .memory_bytes = INT64_MAX,
                                 .kv = &c->kv,
@@ -182,6 +217,8 @@ static sl_code start_worker(struct machine *m)
                          NULL);
 }
 
+static void end(struct machine *m, bool is_dead, int64_t back_us);
+
 static void start(struct machine *m)
 {
     struct cluster *c = m->cluster;
@@ -191,13 +228,17 @@ static void start(struct machine *m)
     };
     sl_fs_virtual_set_machine(w->fs, m->index);
     m->lives++;
-    m->is_fenced = m->is_slow = false;
-    m->death_one_in = m->fault_one_in = 0;
+    m->is_fenced = m->is_slow = m->is_zombie = m->has_no_disk = m->is_going = false;
+    m->death_one_in = m->fault_one_in = m->taken_over_in = 0;
+    m->is_to_be_taken_over = false;
     m->stopped_until_us = 0;
     m->host = sl_host_virtual_new(sim_random(w), SIM_EPOCH_S * 1000000,
                                   sl_fs_virtual_fs(w->fs), hooks);
     sl_host_virtual_sleep_to(m->host, c->now_us);
-    if ((m->index == 0 ? start_driver(m) : start_worker(m)) != SL_OK)
+    sl_code code = m->index < DRIVER_HOSTS ? start_driver(m) : start_worker(m);
+    if (code == SL_EBUSY)
+        end(m, false, c->now_us + RETURN_US);
+    else if (code != SL_OK)
         abort();
 }
 
@@ -229,7 +270,26 @@ static int64_t after(struct cluster *c, uint32_t most_us)
 static void kill_machine(struct machine *m)
 {
     if (m->host != NULL)
-        end(m, true, after(m->cluster, AWAY_US_MAX));
+        end(m, true, m->is_zombie ? INT64_MAX : after(m->cluster, AWAY_US_MAX));
+}
+
+/* The address and the directory go to the other machine; see cluster.h. */
+static void take_over(struct cluster *c)
+{
+    struct machine *old = &c->machines[c->driver],
+                   *next = &c->machines[DRIVER_HOSTS - 1 - c->driver];
+    if (old->driver == NULL || next->host != NULL)
+        return;
+    old->is_zombie = true;
+    old->is_to_be_taken_over = false;
+    old->has_no_disk = one_in(c, 3);
+    next->back_us = after(c, one_in(c, 4) ? c->lease_us : TAKE_OVER_US);
+    if (!one_in(c, 4)) /* it wakes when the other is in the middle of things */
+        old->stopped_until_us = next->back_us + sim_below(c->world, ZOMBIE_SLEEP_US);
+    sim_scripts_stop(&old->scripts); /* the client goes with the address */
+    sl_fs_virtual_lose_files(c->world->fs, old->index);
+    sl_local_network_move_address(c->network, DRIVER_ADDRESS);
+    c->driver = next->index;
 }
 
 static void run_event(struct machine *m)
@@ -238,25 +298,32 @@ static void run_event(struct machine *m)
     sim_world *w = c->world;
     sl_fs_virtual_set_machine(w->fs, m->index);
     w->death_one_in = m->death_one_in;
-    w->fault_one_in = m->fault_one_in;
+    w->fault_one_in = m->has_no_disk ? 1 : m->fault_one_in;
     (void)sl_host_virtual_step(m->host);
     w->death_one_in = w->fault_one_in = 0;
     if (w->is_dead)
         kill_machine(m);
     else if (m->is_fenced)
         end(m, false, c->now_us + RETURN_US);
+    else if (m->is_to_be_taken_over)
+        take_over(c);
+    else if (m->is_going && sl_driver_queries_active(m->driver) == 0)
+        end(m, false, after(c, AWAY_US_MAX));
 }
 
 /* ---- troubles ---- */
 
-static struct machine *some_machine(struct cluster *c)
-{
-    return &c->machines[sim_below(c->world, c->count)];
-}
-
 static struct machine *some_worker(struct cluster *c)
 {
-    return &c->machines[1 + sim_below(c->world, c->count - 1)];
+    return &c->machines[DRIVER_HOSTS + sim_below(c->world, c->count - DRIVER_HOSTS)];
+}
+
+/* The driver or a worker. */
+static struct machine *some_machine(struct cluster *c)
+{
+    if (one_in(c, c->count - DRIVER_HOSTS + 1))
+        return &c->machines[c->driver];
+    return some_worker(c);
 }
 
 static void leave(struct machine *m)
@@ -292,10 +359,41 @@ static void lose_all_power(struct cluster *c)
     sl_fs_virtual_crash(c->world->fs, sim_random, c->world);
 }
 
+static void tell_to_go(struct machine *m)
+{
+    if (m->driver == NULL || m->is_going)
+        return;
+    m->is_going = true;
+    sim_scripts_stop(&m->scripts);
+    sl_fs_virtual_set_machine(m->cluster->world->fs, m->index);
+    sl_driver_shut_down(m->driver, one_in(m->cluster, 3));
+}
+
+/* At once, or within one of its next steps. */
+static void want_take_over(struct cluster *c)
+{
+    struct machine *m = &c->machines[c->driver];
+    if (one_in(c, 4))
+        take_over(c);
+    else
+        m->taken_over_in = 1 + sim_below(c->world, 40);
+}
+
+/* Whoever starts it is told that the directory is in use. */
+static void start_second_driver(struct cluster *c)
+{
+    struct machine *m = &c->machines[c->driver];
+    sl_driver *second = NULL;
+    if (m->driver == NULL || !c->has_registry)
+        return;
+    sl_fs_virtual_set_machine(c->world->fs, m->index);
+    SL_ASSERT(new_driver(m, "second", &second, NULL) == SL_EBUSY);
+}
+
 static void make_trouble(struct cluster *c)
 {
     struct machine *m = some_machine(c);
-    switch (sim_below(c->world, 12)) {
+    switch (sim_below(c->world, 16)) {
     case 0:
     case 1:
         kill_machine(some_worker(c));
@@ -323,6 +421,16 @@ static void make_trouble(struct cluster *c)
     case 10:
         leave(some_worker(c));
         break;
+    case 11:
+        tell_to_go(&c->machines[c->driver]);
+        break;
+    case 12:
+    case 13:
+        want_take_over(c);
+        break;
+    case 14:
+        start_second_driver(c);
+        break;
     default:
         if (one_in(c, 4))
             lose_all_power(c);
@@ -342,8 +450,8 @@ static bool restart_if_failed(struct cluster *c)
         return false;
     if (c->next_trouble_us == INT64_MAX)
         c->restarts_left--;
-    if (c->machines[0].host != NULL)
-        end(&c->machines[0], true, c->now_us + 1);
+    if (c->machines[c->driver].host != NULL)
+        end(&c->machines[c->driver], true, c->now_us + 1);
     return true;
 }
 
@@ -354,9 +462,11 @@ static void heal(struct cluster *c)
     for (uint32_t i = 0; i < c->count; i++) {
         struct machine *m = &c->machines[i];
         m->is_slow = false;
-        m->death_one_in = m->fault_one_in = 0;
+        m->death_one_in = m->fault_one_in = m->taken_over_in = 0;
         m->stopped_until_us = 0;
-        m->back_us = c->now_us;
+        if (m->is_zombie)
+            kill_machine(m); /* in the end somebody looks */
+        m->back_us = i < DRIVER_HOSTS && i != c->driver ? INT64_MAX : c->now_us;
     }
     c->next_trouble_us = INT64_MAX;
 }
@@ -394,7 +504,7 @@ static void step(struct cluster *c)
             return;
         }
         make_trouble(c);
-        c->next_trouble_us = after(c, QUIET_US_MAX);
+        c->next_trouble_us = after(c, c->quiet_us);
         return;
     }
     be_at(c, next_us(first));
@@ -406,30 +516,37 @@ static void step(struct cluster *c)
 
 static bool is_over(struct cluster *c)
 {
-    return c->machines[0].host != NULL && sim_world_all_done(c->world) &&
+    return c->machines[c->driver].host != NULL && sim_world_all_done(c->world) &&
            !restart_if_failed(c);
 }
 
 bool sim_cluster_live(sim_world *w, uint32_t workers, uint32_t troubles, uint32_t events)
 {
     struct cluster c = { .world = w,
-                         .count = workers + 1,
+                         .count = workers + DRIVER_HOSTS,
                          .network = sl_local_network_new(),
                          .kv = sl_kv_memory(sl_fs_virtual_fs(w->fs)),
                          .troubles_left = troubles,
                          .restarts_left = RESTARTS_WHEN_WELL };
     c.lease_us = one_in(&c, 4) ? LEASE_US : LEASE_US / 10;
+    c.has_registry = !one_in(&c, 4);
+    c.quiet_us = one_in(&c, 3)   ? QUIET_US_MAX
+                 : one_in(&c, 2) ? QUIET_US_MAX / 10
+                                 : QUIET_US_MAX / 100;
     SL_ASSERT(workers > 0 && workers <= SIM_WORKERS_MAX);
     sl_local_network_set_faults(c.network,
                                 (sl_link_faults){ link_copies, link_hears_down, &c });
     w->bad_link = troubles > 0;
-    c.next_trouble_us = troubles > 0 ? after(&c, QUIET_US_MAX) : INT64_MAX;
+    c.next_trouble_us = troubles > 0 ? after(&c, c.quiet_us) : INT64_MAX;
     for (uint32_t i = 0; i < c.count; i++) {
         struct machine *m = &c.machines[i];
         m->cluster = &c;
         m->index = i;
-        snprintf(m->address, sizeof m->address, i == 0 ? "driver" : "w%u", i);
-        m->back_us = i == 0 || troubles == 0 ? 0 : after(&c, AWAY_US_MAX);
+        if (i >= DRIVER_HOSTS)
+            snprintf(m->address, sizeof m->address, "w%u", i - DRIVER_HOSTS + 1);
+        m->back_us = i == c.driver || troubles == 0 ? 0 : after(&c, AWAY_US_MAX);
+        if (i < DRIVER_HOSTS && i != c.driver)
+            m->back_us = INT64_MAX;
     }
     for (uint32_t i = 0; i < events && !is_over(&c); i++)
         step(&c);

@@ -1,4 +1,5 @@
-/* cluster.h - a driver and several workers, each a machine of its own, on one disk.
+/* cluster.h - a driver and several workers, each a machine of its own, on one disk, and a
+ * second machine for a driver.
  *
  * A machine has its own host (lanes, timers, clock), so it can be slow, stopped and
  * killed by itself; all clocks agree.  They share the disk, as processes that share a
@@ -13,7 +14,16 @@
  *   cut off      from one other, for a while, in both directions or one
  *   slow         jobs take up to some tenths of a second
  *   failing      file operations fail
- *   leaves       a worker says so and goes; it joins again later */
+ *   leaves       a worker says so and goes; it joins again later
+ *   told to go   a driver ends its batches and goes; it comes back
+ *   taken over   the driver's machine is taken for dead: its address and its directory go
+ *                to the other one, the disk gives its locks away. It is not dead. It may
+ *                have been stopped, and goes on as a zombie that sends under its old
+ * name, hears nothing, and has a disk or has not doubled      a second driver is started
+ * on the same directory: refused
+ *
+ * In most schedules the driver has a registry and the next one resumes the queries; in
+ * the others clients create them again. */
 
 #ifndef SL_TESTS_SIM_CLUSTER_H
 #define SL_TESTS_SIM_CLUSTER_H

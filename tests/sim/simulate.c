@@ -8,7 +8,7 @@
  * their end.
  *
  * With --workers N the node is a cluster of a driver and N workers (cluster.h): up to 25
- * troubles come upon single machines while the others go on.
+ * troubles come upon single machines while the others go on, a second driver among them.
  *
  * A journal whose sync failed before the power went may have a hole: then its query may
  * be refused, naming the file; it may never be silently short.

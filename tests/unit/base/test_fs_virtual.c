@@ -176,6 +176,36 @@ static void crash_machine__takes_only_what_that_machine_did_not_sync(void **stat
     assert_true(bytes_lost > 30 && name_lost > 30 && other_lost > 30);
 }
 
+static void lose_files__takes_locks_and_open_files_of_one_machine(void **state)
+{
+    (void)state;
+    sl_fs_virtual *v = sl_fs_virtual_new(NULL, NULL);
+    sl_fs *fs = sl_fs_virtual_fs(v);
+    sl_file *lock, *other_lock, *again;
+    sl_fs_virtual_set_machine(v, 1);
+    sl_file *one = open_file(v, "/one", SL_OPEN_APPEND);
+    assert_int_equal(sl_fs_lock(fs, "/L", "one", &lock, NULL), SL_OK);
+    sl_fs_virtual_set_machine(v, 2);
+    sl_file *two = open_file(v, "/two", SL_OPEN_APPEND);
+    assert_int_equal(sl_fs_lock(fs, "/M", "two", &other_lock, NULL), SL_OK);
+    sl_fs_virtual_lose_files(v, 1);
+    assert_int_equal(sl_file_append(one, "x", 1, NULL), SL_EIO);
+    append(two, "x");
+    assert_int_equal(sl_fs_lock(fs, "/M", "three", &again, NULL), SL_EBUSY);
+    assert_int_equal(sl_fs_lock(fs, "/L", "two", &again, NULL), SL_OK);
+    sl_file_close(lock); /* frees no lock of another */
+    sl_file_close(one);
+    sl_fs_virtual_set_machine(v, 1);
+    one = open_file(v, "/one", SL_OPEN_APPEND); /* anew it may */
+    append(one, "y");
+    assert_int_equal(sl_fs_lock(fs, "/L", "one", &lock, NULL), SL_EBUSY);
+    sl_file_close(one);
+    sl_file_close(two);
+    sl_file_close(other_lock);
+    sl_file_close(again);
+    sl_fs_virtual_free(v);
+}
+
 static void crash__during_a_rename_leaves_at_least_one_name(void **state)
 {
     (void)state;
@@ -464,6 +494,7 @@ int main(void)
         cmocka_unit_test(crash__takes_overwrites_and_truncates_back_in_order),
         cmocka_unit_test(crash__keeps_names_of_a_synced_directory_only),
         cmocka_unit_test(crash_machine__takes_only_what_that_machine_did_not_sync),
+        cmocka_unit_test(lose_files__takes_locks_and_open_files_of_one_machine),
         cmocka_unit_test(crash__during_a_rename_leaves_at_least_one_name),
         cmocka_unit_test(crash__after_write_new_keeps_the_file_whole),
         cmocka_unit_test(crash__may_empty_an_unsynced_file_under_a_synced_name),

@@ -309,6 +309,38 @@ static void failpoint__kills_at_the_nth_pass(void **state)
     assert_int_equal(end_of_child("here:", 3), 3);
 }
 
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* The file is the same for all processes and may change while they run. */
+static void failpoint_file__counts_the_passes_of_all_processes(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/sluice-failpoint-XXXXXX", left[32] = "x";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    setenv("SLUICE_FAILPOINT_FILE", path, 1);
+    assert_int_equal(end_of_child("", 3), 0); /* nothing armed */
+    write_text(path, "here:3");
+    assert_int_equal(end_of_child("", 2), 0);
+    assert_int_equal(end_of_child("", 2),
+                     -SIGKILL); /* its first pass, the third of all */
+    assert_int_equal(pread(fd, left, sizeof left, 0), 0);
+    assert_int_equal(end_of_child("", 2), 0); /* once only */
+    write_text(path, "elsewhere:1");
+    assert_int_equal(end_of_child("", 2), 0);
+    write_text(path, "not a failpoint:");
+    assert_int_equal(end_of_child("", 2), 0);
+    unsetenv("SLUICE_FAILPOINT_FILE");
+    close(fd);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +353,7 @@ int main(void)
         cmocka_unit_test(idle__uses_no_cpu),
         cmocka_unit_test(clocks__go_forward_and_random_differs),
         cmocka_unit_test(failpoint__kills_at_the_nth_pass),
+        cmocka_unit_test(failpoint_file__counts_the_passes_of_all_processes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,7 +119,7 @@ static void metrics__are_prometheus_text_ordered_by_name(void **state)
     sl_metric_add(&metrics[1], 40);
     sl_metric_add(&metrics[1], 2);
     sl_metric_set(&metrics[0], -5);
-    sl_metrics_text(&out);
+    sl_metrics_text("", &out);
     assert_string_equal(sl_bytes_cstr(&out),
                         "# HELP sluice_rows_total rows read (rows)\n"
                         "# TYPE sluice_rows_total counter\nsluice_rows_total 42\n"

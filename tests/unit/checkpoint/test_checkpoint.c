@@ -177,6 +177,23 @@ static void lock__names_the_process_that_holds_it(void **state)
     sl_file_close(other);
 }
 
+static void lock_check__tells_a_holder_that_lost_it_who_has_it_now(void **state)
+{
+    struct fixture *f = *state;
+    sl_file *mine = NULL, *other = NULL;
+    sl_error err;
+    assert_int_equal(sl_checkpoint_lock(f->fs, ROOT, 7, "driver a1", &mine, NULL), SL_OK);
+    assert_int_equal(sl_checkpoint_lock_check(f->fs, ROOT, 7, "driver a1", NULL), SL_OK);
+    sl_file_close(mine); /* as a file system does whose locks expire */
+    assert_int_equal(sl_checkpoint_lock_check(f->fs, ROOT, 7, "driver a1", NULL), SL_OK);
+    assert_int_equal(sl_checkpoint_lock(f->fs, ROOT, 7, "driver b2", &other, NULL),
+                     SL_OK);
+    assert_int_equal(sl_checkpoint_lock_check(f->fs, ROOT, 7, "driver a1", &err),
+                     SL_EFENCED);
+    assert_non_null(strstr(err.text, "process 7 (driver b2)"));
+    sl_file_close(other);
+}
+
 /* ---- journal rules ---- */
 
 static void put__keeps_the_order_of_batches_and_never_overwrites(void **state)
@@ -623,6 +640,7 @@ int main(void)
         T(query_file__refuses_damage_newer_formats_and_absence),
         T(query_id__is_a_version_4_uuid),
         T(lock__names_the_process_that_holds_it),
+        T(lock_check__tells_a_holder_that_lost_it_who_has_it_now),
         T(put__keeps_the_order_of_batches_and_never_overwrites),
         T(open__refuses_records_of_another_query),
         T(open__believes_the_witnesses_of_the_caller),

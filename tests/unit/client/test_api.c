@@ -422,6 +422,91 @@ static void await__of_a_query_that_failed_fails_with_its_cause(void **state)
     sl_client_queries_free(NULL);
 }
 
+/* A query that looks at files each hour, one file at a time. */
+static void start_over_files(fixture *f, const char *dir, const char *select)
+{
+    char sql[600];
+    snprintf(sql, sizeof sql,
+             "CREATE TABLE files (n BIGINT) USING json OPTIONS (path '%s', "
+             "maxFilesPerTrigger 1)",
+             dir);
+    run(f, f->c, "SET sluice.streaming.pollingDelay = 1 hour");
+    run(f, f->c, sql);
+    snprintf(sql, sizeof sql, "CREATE STREAMING QUERY q INTO memory AS %s", select);
+    if (sl_client_start(f->c, sql, NULL, &f->e) != SL_CLIENT_OK)
+        fail_msg("%s", f->e.message);
+}
+
+static void put_file(const char *dir, const char *name, const char *text)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void remove_files(const char *dir)
+{
+    char path[200];
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%d.json", dir, i);
+        (void)remove(path);
+    }
+    rmdir(dir);
+}
+
+static void process_all__looks_at_once_and_returns_when_nothing_is_left(void **state)
+{
+    fixture *f = (fixture *)*state;
+    char dir[] = "/tmp/sluice-test-XXXXXX";
+    bool done = false;
+    assert_non_null(mkdtemp(dir));
+    start_over_files(f, dir, "SELECT n FROM STREAM files");
+    assert_int_equal(sl_client_process_all(f->c, "q", 60000, &done, &f->e), SL_CLIENT_OK);
+    assert_true(done);
+    put_file(dir, "0.json", "{\"n\": 1}\n");
+    put_file(dir, "1.json", "{\"n\": 2}\n{\"n\": 3}\n");
+    put_file(dir, "2.json", "{\"n\": 4}\n");
+    assert_int_equal(sl_client_process_all(f->c, "q", 60000, &done, &f->e), SL_CLIENT_OK);
+    assert_true(done);
+    assert_int_equal(ask(f, f->c, "SELECT count(*) AS n FROM q"), 4);
+    assert_int_equal(sl_client_stop(f->c, "q", false, &f->e), SL_CLIENT_OK);
+    assert_int_equal(sl_client_await(f->c, "q", -1, NULL, &f->e), SL_CLIENT_OK);
+    done = false; /* of a query that has ended */
+    assert_int_equal(sl_client_process_all(f->c, "q", 60000, &done, &f->e), SL_CLIENT_OK);
+    assert_true(done);
+    assert_int_equal(sl_client_process_all(f->c, "nobody", 0, &done, &f->e),
+                     SL_CLIENT_FAILED);
+    assert_string_equal(f->e.error_class, "STREAMING_QUERY_NOT_FOUND");
+    remove_files(dir);
+}
+
+static void process_all__gives_up_when_the_time_is_over(void **state)
+{
+    fixture *f = (fixture *)*state;
+    bool done = true;
+    start_endless(f, "q"); /* its source never runs dry */
+    assert_int_equal(sl_client_process_all(f->c, "q", 30, &done, &f->e), SL_CLIENT_OK);
+    assert_false(done);
+}
+
+static void process_all__of_a_query_that_fails_fails_with_its_cause(void **state)
+{
+    fixture *f = (fixture *)*state;
+    char dir[] = "/tmp/sluice-test-XXXXXX";
+    bool done = false;
+    assert_non_null(mkdtemp(dir));
+    start_over_files(f, dir, "SELECT 1 / n AS x FROM STREAM files");
+    put_file(dir, "0.json", "{\"n\": 0}\n");
+    assert_int_equal(sl_client_process_all(f->c, "q", 60000, &done, &f->e),
+                     SL_CLIENT_FAILED);
+    assert_string_equal(f->e.error_class, "DIVIDE_BY_ZERO");
+    assert_false(done);
+    remove_files(dir);
+}
+
 static void start__gives_the_id_and_the_rows_come(void **state)
 {
     fixture *f = (fixture *)*state;
@@ -604,6 +689,9 @@ int main(void)
         T(result__shows_and_prints_json_as_the_command_line_does),
         T(await__returns_when_the_time_is_over_and_the_query_runs_on),
         T(await__of_a_query_that_failed_fails_with_its_cause),
+        T(process_all__looks_at_once_and_returns_when_nothing_is_left),
+        T(process_all__gives_up_when_the_time_is_over),
+        T(process_all__of_a_query_that_fails_fails_with_its_cause),
         T(start__gives_the_id_and_the_rows_come),
         T(start__a_name_in_use_is_refused),
         T(listener__hears_start_progress_and_end),

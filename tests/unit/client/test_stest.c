@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "client/stest/clock_private.h"
 #include "client/stest/facts_private.h"
 #include "client/stest/rows_private.h"
 #include "client/stest/run_private.h"
@@ -355,6 +356,42 @@ static void edits__change_their_lines_and_no_other(void **x)
     sl_bytes_deinit(&out);
 }
 
+/* ---- what a cluster cannot run ---- */
+
+static void assert_clock(const char *text, const char *says)
+{
+    stest_script s = parse(text);
+    const char *reason = stest_clock_reason(&s, 0, s.item_count, arena);
+    if (says == NULL && reason != NULL)
+        fail_msg("%s: %s", text, reason);
+    if (says != NULL && (reason == NULL || strstr(reason, says) == NULL))
+        fail_msg("%s: '%s' is not in: %s", text, says, reason != NULL ? reason : "NULL");
+}
+
+static void clock__a_case_depends_on_it_that_moves_or_looks_at_it(void **x)
+{
+    (void)x;
+    assert_clock("run\nadvance 1 second\n", "moves processing time");
+    assert_clock("batches take 1 second\n", "moves processing time");
+    assert_clock("SELECT Current_Timestamp() AS t;\n", "current_timestamp");
+    assert_clock("SELECT id, now() AS t FROM t;\n", "now");
+    assert_clock("progress q timestamp=2020-01-01T00:00:00.000Z\n", "timestamp");
+    assert_clock("progress q numInputRows=1 sources.0.inputRowsPerSecond=1\n",
+                 "inputRowsPerSecond");
+}
+
+static void clock__event_time_is_free(void **x)
+{
+    (void)x;
+    assert_clock("restart\ncrash at driver.commit\nrun\n", NULL);
+    assert_clock("SELECT 'current_timestamp', `now(`, my_now(1), current_dates FROM t;\n",
+                 NULL);
+    assert_clock("CREATE STREAMING QUERY q TRIGGER AVAILABLE NOW INTO test AS SELECT id "
+                 "FROM STREAM t;\n",
+                 NULL);
+    assert_clock("progress q watermark=15 numRowsTotal=1 eventTime.max=3\n", NULL);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -378,6 +415,8 @@ int main(void)
         T(facts__are_found_by_path_and_by_last_part),
         T(facts__points_in_time_are_seconds_where_a_number_is_expected),
         T(edits__change_their_lines_and_no_other),
+        T(clock__a_case_depends_on_it_that_moves_or_looks_at_it),
+        T(clock__event_time_is_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,7 @@ typedef struct node {
     sl_session *session;
     node_fault fault;
     uint32_t fault_hits;
+    uint64_t lives;          /* so far: each draws other random numbers */
     bool no_worker;          /* start the driver alone */
     const char *directory;   /* with a registry: from the next start on */
     uint32_t slots;          /* 0 = 2 */
@@ -156,7 +157,7 @@ static inline void node_start(node *n)
                                     .failpoint = node_failpoint,
                                     .user = n };
     sl_options *options = sl_options_new();
-    n->host = sl_host_virtual_new(7, n->wall_us, n->fs, hooks);
+    n->host = sl_host_virtual_new(7 + n->lives++, n->wall_us, n->fs, hooks);
     n->network = sl_local_network_new();
     n->kv = sl_kv_memory(n->fs);
     n->memory = sl_memory_tables_new();

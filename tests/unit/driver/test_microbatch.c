@@ -298,6 +298,48 @@ static void worker__that_comes_later_gets_the_batch_that_waits(void **state)
     node_free(&n);
 }
 
+/* What a file system does whose locks expire: we were stopped, another took the lock. */
+static void lose_lock(node *n)
+{
+    static const char holder[] = "process 99 (another driver)";
+    sl_file *f;
+    assert_int_equal(sl_fs_open(n->fs, "/cp/LOCK", SL_OPEN_WRITE, &f, NULL), SL_OK);
+    assert_int_equal(sl_file_truncate(f, 0, NULL), SL_OK);
+    assert_int_equal(sl_file_write_at(f, 0, holder, strlen(holder), NULL), SL_OK);
+    sl_file_close(f);
+}
+
+static void taken_over__driver_commits_and_publishes_nothing_more(void **state)
+{
+    static const char *const steps[] = { "driver.task.send", "driver.committed.before" };
+    (void)state;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        node n;
+        node_new(&n);
+        tables(&n);
+        input(&n);
+        n.failpoint = steps[i];
+        n.failpoint_hits = 0;
+        node_begin(&n, QUERY);
+        while (n.failpoint_hits < 3 && !n.answered) /* the first that has output */
+            assert_true(sl_host_virtual_step(n.host));
+        lose_lock(&n);
+        assert_true(node_run_until(&n, &n.answered, 600 * NODE_S));
+        assert_int_equal(n.kind, SL_ANSWER_ERROR);
+        assert_int_equal(n.error.code, SL_EFENCED);
+        assert_contains(n.error.text, "process 99 (another driver)");
+        n.failpoint = NULL;
+        assert_int_equal(node_query(&n, "q").last_batch, i == 0 ? 1 : 2);
+        node_ok(&n, "SELECT * FROM o");
+        assert_int_equal(n.row_count, 0); /* batch 2 is committed, and not published */
+        node_restart(&n);
+        tables(&n);
+        node_ok(&n, QUERY);
+        assert_output(&n, steps[i]);
+        node_free(&n);
+    }
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -311,6 +353,7 @@ int main(void)
         T(retry__counts_every_step_until_something_is_committed),
         T(retry__is_not_for_errors_of_the_data),
         T(plan__stops_at_a_planned_file_that_is_gone),
+        T(taken_over__driver_commits_and_publishes_nothing_more),
         T(console__whose_reader_has_gone_ends_the_query_without_an_error),
         T(console__shows_a_batch_again_if_the_commit_did_not_come),
         cmocka_unit_test(worker__that_comes_later_gets_the_batch_that_waits),
