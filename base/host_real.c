@@ -25,6 +25,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/failpoint_private.h"
 #include "base/host_queue_private.h"
 #include "base/host_watch_private.h"
 
@@ -80,10 +81,7 @@ struct real_host {
     pthread_cond_t job_finished; /* for close_owner */
     uint32_t closers;
     bool spins;
-    /* SLUICE_FAILPOINT=name[:nth] */
-    char *failpoint_name; /* NULL: none armed */
-    uint64_t failpoint_nth;
-    _Atomic uint64_t failpoint_passes;
+    sl_failpoint *failpoint; /* NULL: none will ever be armed */
 };
 
 static real_host *real_of(sl_host *h)
@@ -126,41 +124,7 @@ static uint64_t real_rand64(sl_host *h)
 
 static void real_failpoint(sl_host *h, const char *name)
 {
-    real_host *r = real_of(h);
-    if (__builtin_expect(!r->failpoint_name, 1))
-        return;
-    if (strcmp(name, r->failpoint_name) != 0)
-        return;
-    if (atomic_fetch_add(&r->failpoint_passes, 1) + 1 != r->failpoint_nth)
-        return;
-    kill(getpid(), SIGKILL);
-    for (;;) /* nothing may happen after the point */
-        pause();
-}
-
-/* "name" or "name:3"; names hold no colon. */
-static sl_code arm_failpoint(real_host *r, sl_error *err)
-{
-    const char *text = getenv("SLUICE_FAILPOINT");
-    if (!text || !text[0])
-        return SL_OK;
-    size_t length = strcspn(text, ":");
-    uint64_t nth = 1;
-    if (text[length] == ':') {
-        char *end = NULL;
-        errno = 0;
-        long long parsed = strtoll(text + length + 1, &end, 10);
-        if (errno != 0 || parsed < 1 || *end != '\0')
-            return sl_fail(err, SL_EINVAL,
-                           "SLUICE_FAILPOINT is '%.200s'; it must be name or name:nth "
-                           "with nth from 1",
-                           text);
-        nth = (uint64_t)parsed;
-    }
-    r->failpoint_name = sl_strdup(text);
-    r->failpoint_name[length] = '\0';
-    r->failpoint_nth = nth;
-    return SL_OK;
+    sl_failpoint_pass(real_of(h)->failpoint, name);
 }
 
 /* ---- waiting ---- */
@@ -588,7 +552,7 @@ static void real_free(sl_host *h)
     sl_event_heap__deinit(&r->timers);
     sl_watches__free(r->watches);
     sl_free(r->ring);
-    sl_free(r->failpoint_name);
+    sl_failpoint_free(r->failpoint);
     sl_free(r);
 }
 
@@ -612,7 +576,7 @@ static const sl_host_class real_class = {
 sl_code sl_host_real_new(sl_host **ret, sl_error *err)
 {
     real_host *r = sl_calloc(1, sizeof *r);
-    sl_code code = arm_failpoint(r, err);
+    sl_code code = sl_failpoint_from_environment(&r->failpoint, err);
     if (code != SL_OK) {
         sl_free(r);
         return code;

@@ -104,5 +104,8 @@ typedef struct sl_link_faults {
     void *user;
 } sl_link_faults;
 void sl_local_network_set_faults(sl_local_network *n, sl_link_faults faults);
+/* The address goes to whoever opens it next: the port that has it may still send under
+ * it, and hears nothing any more. */
+void sl_local_network_move_address(sl_local_network *n, const char *address);
 
 #endif /* SL_TRANSPORT_LINK_H */

@@ -11,6 +11,7 @@ typedef struct local_port {
     sl_host *host;
     char *address;
     uint64_t incarnation;
+    bool is_moved; /* others have the address */
     sl_port_callbacks callbacks;
     struct local_port *next;
 } local_port;
@@ -38,7 +39,7 @@ typedef struct delivery {
 static local_port *find_port(sl_local_network *n, const char *address)
 {
     for (local_port *p = n->ports; p != NULL; p = p->next)
-        if (strcmp(p->address, address) == 0)
+        if (!p->is_moved && strcmp(p->address, address) == 0)
             return p;
     return NULL;
 }
@@ -144,6 +145,8 @@ static void local_close(sl_port *port)
     const sl_link_faults *faults = &p->network->faults;
     unlink_port(p);
     for (local_port *to = p->network->ports; to != NULL; to = to->next) {
+        if (p->is_moved || to->is_moved)
+            continue;
         if (faults->hears_down != NULL &&
             !faults->hears_down(faults->user, p->address, to->address))
             continue;
@@ -199,6 +202,13 @@ void sl_local_network_free(sl_local_network *n)
 sl_network *sl_local_network_of(sl_local_network *n)
 {
     return &n->base;
+}
+
+void sl_local_network_move_address(sl_local_network *n, const char *address)
+{
+    local_port *p = find_port(n, address);
+    if (p != NULL)
+        p->is_moved = true;
 }
 
 void sl_local_network_set_faults(sl_local_network *n, sl_link_faults faults)

@@ -1,4 +1,6 @@
 /* The worker's counters; the list is in metrics.def. */
+#include "shuffle/metrics.h"
+#include "transport/metrics.h"
 #include "worker/worker_private.h"
 
 sl_metric sl_worker__metrics[] = {
@@ -11,6 +13,8 @@ void sl_worker_register_metrics(void)
 {
     sl_metrics_register(sl_worker__metrics,
                         sizeof sl_worker__metrics / sizeof *sl_worker__metrics);
+    sl_shuffle_register_metrics();
+    sl_transport_register_metrics();
 }
 
 void sl_worker_refresh_metrics(const sl_worker *w)
