@@ -56,6 +56,8 @@ static void worker_json(const sl_driver *d, const sl_dworker *w, int64_t now, sl
     sl_json_key_int(j, "memoryBytes",
                     w->memory_bytes == INT64_MAX ? -1 : w->memory_bytes);
     sl_json_key_int(j, "memoryUsedBytes", w->memory_used_bytes);
+    sl_json_key_int(j, "shuffleSentBytes", w->shuffle_sent_bytes);
+    sl_json_key_int(j, "shuffleReceivedBytes", w->shuffle_received_bytes);
     sl_json_key_int(j, "heardMsAgo", (now - w->heard_us) / 1000);
     sl_json_close(j, '}');
 }

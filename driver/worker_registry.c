@@ -202,6 +202,8 @@ void sl_worker_registry_heartbeat(sl_worker_registry *r, const char *address,
     w->memory_used_bytes = m->memory_used_bytes;
     w->progress = m->progress;
     w->tasks_running = m->tasks_running;
+    w->shuffle_sent_bytes = m->shuffle_sent_bytes;
+    w->shuffle_received_bytes = m->shuffle_received_bytes;
 }
 
 void sl_worker_registry_disconnected(sl_worker_registry *r, const char *address)

@@ -48,6 +48,7 @@ typedef struct sl_dworker {
     int64_t memory_bytes, memory_used_bytes; /* budget, now */
     uint64_t progress;
     uint32_t tasks_running;
+    int64_t shuffle_sent_bytes, shuffle_received_bytes; /* not consumed yet */
 } sl_dworker;
 
 typedef struct sl_worker_timing {

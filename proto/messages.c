@@ -111,6 +111,8 @@ static ProtobufCMessage *heartbeat_out(sl_arena *a, const sl_msg_heartbeat *s)
     m->progress = s->progress;
     m->memory_used_bytes = s->memory_used_bytes;
     m->tasks_running = s->tasks_running;
+    m->shuffle_sent_bytes = s->shuffle_sent_bytes;
+    m->shuffle_received_bytes = s->shuffle_received_bytes;
     return &m->base;
 }
 
@@ -118,8 +120,10 @@ static void heartbeat_in(const ProtobufCMessage *from, sl_arena *a, sl_message *
 {
     const Sl__Pb__Heartbeat *m = (const Sl__Pb__Heartbeat *)from;
     (void)a;
-    ret->u.heartbeat = (sl_msg_heartbeat){ m->incarnation, m->progress,
-                                           m->memory_used_bytes, m->tasks_running };
+    ret->u.heartbeat =
+        (sl_msg_heartbeat){ m->incarnation,        m->progress,
+                            m->memory_used_bytes,  m->tasks_running,
+                            m->shuffle_sent_bytes, m->shuffle_received_bytes };
 }
 
 static ProtobufCMessage *deploy_out(sl_arena *a, const sl_msg_deploy *s)
@@ -285,9 +289,9 @@ static void task_in(const ProtobufCMessage *from, sl_arena *a, sl_message *ret)
         .partitions = partitions,
         .inline_output = m->inline_output,
         .self = m->self,
-        .peer_count = (uint32_t)(m->n_peers < m->n_peer_incarnations
-                                     ? m->n_peers
-                                     : m->n_peer_incarnations),
+        .peer_count =
+            (uint32_t)(m->n_peers < m->n_peer_incarnations ? m->n_peers
+                                                           : m->n_peer_incarnations),
         .peer_incarnations = m->peer_incarnations,
         .peers = (const char *const *)m->peers,
         .stage_count = (uint32_t)m->n_slice_counts,

@@ -87,6 +87,8 @@ typedef struct sl_msg_heartbeat {
     uint64_t progress; /* grows while executors do work */
     int64_t memory_used_bytes;
     uint32_t tasks_running;
+    /* blocks between workers that no task has consumed yet: from here, and queued here */
+    int64_t shuffle_sent_bytes, shuffle_received_bytes;
 } sl_msg_heartbeat;
 
 typedef struct sl_msg_setting {

@@ -236,6 +236,44 @@ void sl_shuffle_on_room(sl_shuffle *s, const char *address)
     }
 }
 
+static bool still_sends(sl_exchange *x)
+{
+    for (uint32_t i = 0; i < x->config.producer_count; i++)
+        if (x->producers[i].peer == SL_EXCHANGE_HERE &&
+            !atomic_load(&x->producers[i].ended))
+            return true;
+    return !sl_exchange__owes_nothing(x);
+}
+
+/* The credit of its targets that is in use. */
+static int64_t sent_in_flight(sl_exchange *x)
+{
+    int64_t bytes = 0;
+    if (!still_sends(x))
+        return 0;
+    for (uint32_t i = 0; i < x->config.target_count; i++) {
+        sl_xtarget *t = &x->targets[i];
+        if (t->peer == SL_EXCHANGE_HERE)
+            continue;
+        pthread_mutex_lock(&t->lock);
+        if (t->credit.sent_bytes > t->credit.consumed_bytes)
+            bytes += (int64_t)(t->credit.sent_bytes - t->credit.consumed_bytes);
+        pthread_mutex_unlock(&t->lock);
+    }
+    return bytes;
+}
+
+void sl_shuffle_in_flight(const sl_shuffle *s, sl_shuffle_flight *ret)
+{
+    *ret = (sl_shuffle_flight){ 0 };
+    for (sl_exchange *x = s->exchanges; x != NULL; x = x->next) {
+        if (atomic_load(&x->aborted))
+            continue;
+        ret->sent_bytes += sent_in_flight(x);
+        ret->received_bytes += atomic_load(&x->received_queued);
+    }
+}
+
 void sl_shuffle_forget_run(sl_shuffle *s, uint64_t run)
 {
     drop_let_go(s, NULL, &run);

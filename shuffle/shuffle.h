@@ -34,6 +34,13 @@ typedef struct sl_shuffle_config {
     int64_t spill_bytes_max; /* per exchange; 0: SL_SHUFFLE_SPILL_BYTES */
 } sl_shuffle_config;
 
+/* Bytes of blocks between processes that no task has consumed yet. Who has sent all of a
+ * stage is not told of the rest any more: what is left then counts where it is queued. */
+typedef struct sl_shuffle_flight {
+    int64_t sent_bytes; /* of exchanges that still send: on the way, or queued there */
+    int64_t received_bytes; /* queued here */
+} sl_shuffle_flight;
+
 sl_shuffle *sl_shuffle_new(const sl_shuffle_config *config);
 /* After all exchanges made with it were freed; before the channel. NULL is fine. */
 void sl_shuffle_free(sl_shuffle *s);
@@ -48,6 +55,8 @@ void sl_shuffle_on_room(sl_shuffle *s, const char *address);
 
 /* A peer is given up; incarnation 0: whatever life. */
 void sl_shuffle_on_peer_lost(sl_shuffle *s, const char *address, uint64_t incarnation);
+/* Of all exchanges that live, now. */
+void sl_shuffle_in_flight(const sl_shuffle *s, sl_shuffle_flight *ret);
 /* A run is over: forget what was remembered for it and what is still owed to peers. */
 void sl_shuffle_forget_run(sl_shuffle *s, uint64_t run);
 

@@ -22,4 +22,10 @@ void sl_worker_refresh_metrics(const sl_worker *w)
     sl_metric_set(&sl_worker__metrics[SL_WORKER_MEMORY_BYTES], sl_worker_memory_used(w));
     sl_metric_set(&sl_worker__metrics[SL_WORKER_MEMORY_PEAK_BYTES],
                   sl_worker_memory_peak(w));
+    sl_shuffle_flight flight;
+    sl_shuffle_in_flight(w->shuffle, &flight);
+    sl_metric_set(&sl_shuffle_metrics[SL_SHUFFLE_METRIC_SENT_IN_FLIGHT],
+                  flight.sent_bytes);
+    sl_metric_set(&sl_shuffle_metrics[SL_SHUFFLE_METRIC_RECEIVED_QUEUED],
+                  flight.received_bytes);
 }

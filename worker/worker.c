@@ -333,6 +333,7 @@ static void on_heartbeat(void *user)
 {
     sl_worker *w = (sl_worker *)user;
     sl_message m = { .kind = SL_MSG_HEARTBEAT };
+    sl_shuffle_flight flight;
     int64_t now = sl_host_mono_us(w->host);
     int64_t heard = sl_channel_heard_us(w->channel, w->driver_address);
     int64_t taken = sl_channel_taken_us(w->channel, w->driver_address);
@@ -344,6 +345,9 @@ static void on_heartbeat(void *user)
     m.u.heartbeat.incarnation = w->incarnation;
     m.u.heartbeat.progress = atomic_load_explicit(&w->progress, memory_order_relaxed);
     m.u.heartbeat.memory_used_bytes = sl_budget_used(&w->budget);
+    sl_shuffle_in_flight(w->shuffle, &flight);
+    m.u.heartbeat.shuffle_sent_bytes = flight.sent_bytes;
+    m.u.heartbeat.shuffle_received_bytes = flight.received_bytes;
     for (const sl_wquery *q = w->queries; q != NULL; q = q->next)
         m.u.heartbeat.tasks_running += q->attempt != NULL;
     sl_worker__send(w, &m);

@@ -71,21 +71,24 @@ static void show_workers(const json_t *status, FILE *out)
         fprintf(out, "\nno workers: queries wait until one registers\n");
         return;
     }
-    fprintf(out, "\n%-14s %8s %-8s %6s %6s %11s %23s %10s\n", "worker", "pid", "state",
-            "slots", "tasks", "partitions", "memory", "heard");
+    fprintf(out, "\n%-14s %8s %-8s %6s %6s %11s %23s %12s %12s %10s\n", "worker", "pid",
+            "state", "slots", "tasks", "partitions", "memory", "shuffle out",
+            "shuffle in", "heard");
     for (size_t i = 0; i < json_array_size(workers); i++) {
         const json_t *w = json_array_get(workers, i);
-        char used[24], limit[24], heard[24], memory[64];
+        char used[24], limit[24], heard[24], memory[64], sent[24], received[24];
         bytes_text(number_of(w, "memoryUsedBytes"), used);
         bytes_text(number_of(w, "memoryBytes"), limit);
+        bytes_text(number_of(w, "shuffleSentBytes"), sent);
+        bytes_text(number_of(w, "shuffleReceivedBytes"), received);
         duration_text(number_of(w, "heardMsAgo"), heard);
         snprintf(memory, sizeof memory, "%s%s%s", used,
                  number_of(w, "memoryBytes") > 0 ? " of " : "",
                  number_of(w, "memoryBytes") > 0 ? limit : "");
-        fprintf(out, "%-14s %8lld %-8s %6lld %6lld %11lld %23s %10s\n",
+        fprintf(out, "%-14s %8lld %-8s %6lld %6lld %11lld %23s %12s %12s %10s\n",
                 name_of(status, w), (long long)number_of(w, "pid"), text_of(w, "state"),
                 (long long)number_of(w, "slots"), (long long)number_of(w, "tasksRunning"),
-                (long long)number_of(w, "partitions"), memory, heard);
+                (long long)number_of(w, "partitions"), memory, sent, received, heard);
     }
 }
 

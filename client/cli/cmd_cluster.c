@@ -24,7 +24,7 @@ static const char help[] =
     "\n"
     "  start   until all are ready; if only the driver has died, starts it again where\n"
     "          the workers look for it, and its queries go on\n"
-    "  status  driver, workers (slots, tasks, partitions, memory, last heard of) and\n"
+    "  status  driver, workers (slots, tasks, partitions, memory, shuffle, last heard of) and\n"
     "          queries\n"
     "  scale   starts workers or lets the youngest leave until N run; queries go on\n"
     "  stop    the driver first: queries end at their batch boundary and stay "

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "engine/columnar/value_text.h"
 
-enum { COLUMNS_MAX = 10, CELL_BYTES = 96, NAME_WIDTH_MAX = 40 };
+enum { COLUMNS_MAX = 12, CELL_BYTES = 96, NAME_WIDTH_MAX = 40 };
 
 static const char bold[] = "\033[1m", red[] = "\033[31m", green[] = "\033[32m",
                   yellow[] = "\033[33m", plain[] = "\033[0m";
@@ -291,12 +291,13 @@ static void memory_cell(char *to, const json_t *worker)
 
 static void put_workers(struct page *p, const json_t *workers)
 {
-    static const column columns[] = { { "WORKER", true },      { "STATE", true },
-                                      { "SLOTS", false },      { "TASKS", false },
-                                      { "PARTITIONS", false }, { "MEMORY", false },
-                                      { "HEARD", false },      { "PID", false },
+    static const column columns[] = { { "WORKER", true },       { "STATE", true },
+                                      { "SLOTS", false },       { "TASKS", false },
+                                      { "PARTITIONS", false },  { "MEMORY", false },
+                                      { "SHUFFLE OUT", false }, { "SHUFFLE IN", false },
+                                      { "HEARD", false },       { "PID", false },
                                       { "HOST", true } };
-    struct table t = table_new(columns, 9, json_array_size(workers));
+    struct table t = table_new(columns, 11, json_array_size(workers));
     for (uint32_t r = 0; r < t.row_count; r++) {
         const json_t *w = json_array_get(workers, r);
         text_cell(cell(&t, r, 0), json_object_get(w, "name"));
@@ -305,10 +306,14 @@ static void put_workers(struct page *p, const json_t *workers)
         count_cell(cell(&t, r, 3), json_object_get(w, "tasksRunning"));
         count_cell(cell(&t, r, 4), json_object_get(w, "partitions"));
         memory_cell(cell(&t, r, 5), w);
-        duration_text(cell(&t, r, 6),
+        bytes_text(cell(&t, r, 6),
+                   json_integer_value(json_object_get(w, "shuffleSentBytes")));
+        bytes_text(cell(&t, r, 7),
+                   json_integer_value(json_object_get(w, "shuffleReceivedBytes")));
+        duration_text(cell(&t, r, 8),
                       json_integer_value(json_object_get(w, "heardMsAgo")));
-        count_cell(cell(&t, r, 7), json_object_get(w, "pid"));
-        text_cell(cell(&t, r, 8), json_object_get(w, "host"));
+        count_cell(cell(&t, r, 9), json_object_get(w, "pid"));
+        text_cell(cell(&t, r, 10), json_object_get(w, "host"));
     }
     put_table(p, &t);
     sl_free(t.cells);

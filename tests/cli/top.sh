@@ -62,4 +62,31 @@ t.leave()
 PY
 kill -INT "$client"
 wait_for_end "$client" 20 || fail "the client does not end"
+
+# Shuffle in flight, in both directions, while two workers group what does not shrink.
+slots=1 start_worker w2
+wait_for_file "$work/w2.log" WORKER-REGISTERED 10 || fail "no second worker"
+"$sluice" sql --master "$master" -e "
+CREATE TABLE many USING \`rate-micro-batch\` OPTIONS (rowsPerBatch 1000000);
+CREATE STREAMING QUERY shuffling OUTPUT MODE update INTO noop
+AS SELECT value % 400000 AS k, count(*) AS n FROM STREAM many GROUP BY value % 400000" >"$work/start" 2>&1 &
+client=$!
+sent= received=
+for _ in $(seq 400); do
+    "$sluice" cluster status --master "$master" --json >"$work/status" || fail "no status"
+    grep -qE '"shuffleSentBytes": ?[1-9]' "$work/status" && sent=1
+    grep -qE '"shuffleReceivedBytes": ?[1-9]' "$work/status" && received=1
+    [ -n "$sent$received" ] && [ "$sent$received" = 11 ] && break
+    sleep 0.05
+done
+[ "$sent$received" = 11 ] || fail "no shuffle in flight is told (sent '$sent', received '$received'): $(cat "$work/status" "$work/start")"
+kill -INT "$client"
+wait_for_end "$client" 30 || fail "the client does not end"
+within_rest() { # in flight goes to nothing when nothing runs
+    "$sluice" cluster status --master "$master" --json | tr ',' '\n' | grep -E 'shuffle(Sent|Received)Bytes' | grep -qvE ': ?0\}?$' && return 1
+    return 0
+}
+for _ in $(seq 200); do within_rest && break; sleep 0.05; done
+within_rest || fail "shuffle in flight on a cluster that rests"
+"$sluice" top --master "$master" --once | grep -qE 'MEMORY  SHUFFLE OUT  SHUFFLE IN  HEARD' || fail "no shuffle in flight on the page"
 echo ok

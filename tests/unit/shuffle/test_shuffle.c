@@ -457,6 +457,88 @@ static void pull__bounds_what_is_received_by_credit(void **state)
     }
 }
 
+/* What of node `from` is queued at the targets of the others. */
+static int64_t queued_of(const struct world *w, uint32_t from)
+{
+    int64_t bytes = 0;
+    for (uint32_t i = 0; i < w->workers; i++) {
+        const sl_exchange *x = w->nodes[i].exchange;
+        for (uint32_t t = 0; t < TARGETS && i != from; t++)
+            if (x->targets[t].senders != NULL)
+                bytes += x->targets[t].senders[from < i ? from : from - 1].queued_bytes;
+    }
+    return bytes;
+}
+
+static bool has_sent_all(const struct world *w, uint32_t node)
+{
+    for (uint32_t p = node; p < PRODUCERS; p += w->workers)
+        if (!w->ended[p])
+            return false;
+    return sl_exchange__owes_nothing(w->nodes[node].exchange);
+}
+
+/* A block is counted where it was sent until its target has consumed it, but for what is
+ * left when all is sent; and where it came until then. */
+static void in_flight__is_what_was_sent_and_not_consumed(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct world *w = world_new(3, seed, seed % 2 == 0 ? 10 : 0, false);
+        sl_error err = { 0 };
+        uint64_t seen = 0;
+        w->ordered = seed % 3 == 0;
+        w->rows = 4000;
+        w->credit = 100000;
+        w->pull_one_in = 20;
+        open_exchanges(w);
+        for (uint32_t i = 0; i < STEPS_MAX && !is_done(w); i++) {
+            assert_int_equal(run_step(w, &err), SL_OK);
+            for (uint32_t n = 0; n < w->workers; n++) {
+                sl_shuffle_flight f;
+                int64_t queued = atomic_load(&w->nodes[n].exchange->received_queued);
+                sl_shuffle_in_flight(w->nodes[n].shuffle, &f);
+                assert_true(f.received_bytes == queued);
+                if (has_sent_all(w, n))
+                    assert_true(f.sent_bytes == 0);
+                else
+                    assert_true(f.sent_bytes >= queued_of(w, n));
+                seen += f.sent_bytes > 0 && queued > 0;
+            }
+        }
+        assert_true(is_done(w));
+        assert_true(seen > 100);
+        for (uint32_t n = 0; n < w->workers; n++) {
+            sl_shuffle_flight f;
+            sl_shuffle_in_flight(w->nodes[n].shuffle, &f);
+            assert_true(f.sent_bytes == 0 && f.received_bytes == 0);
+        }
+        world_free(w);
+    }
+}
+
+static void in_flight__of_an_attempt_that_was_given_up_is_nothing(void **state)
+{
+    (void)state;
+    struct world *w = world_new(2, 5, 0, false);
+    sl_error err = { 0 };
+    sl_shuffle_flight f;
+    w->rows = 4000;
+    w->credit = 1 << 16;
+    w->pull_one_in = 100000;
+    open_exchanges(w);
+    for (uint32_t i = 0; i < 20000; i++)
+        assert_int_equal(run_step(w, &err), SL_OK);
+    sl_shuffle_in_flight(w->nodes[0].shuffle, &f);
+    assert_true(f.sent_bytes > 0 && f.received_bytes > 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        sl_exchange_abort(w->nodes[i].exchange);
+        sl_shuffle_in_flight(w->nodes[i].shuffle, &f);
+        assert_true(f.sent_bytes == 0 && f.received_bytes == 0);
+    }
+    world_free(w);
+}
+
 static void push__spills_later_producers_of_an_ordered_target(void **state)
 {
     (void)state;
@@ -930,6 +1012,8 @@ int main(void)
         cmocka_unit_test(pull__gets_every_row_once_whatever_the_link_does),
         cmocka_unit_test(pull__bounds_what_is_received_by_credit),
         cmocka_unit_test(pull__tells_no_credit_to_a_peer_that_has_ended),
+        cmocka_unit_test(in_flight__is_what_was_sent_and_not_consumed),
+        cmocka_unit_test(in_flight__of_an_attempt_that_was_given_up_is_nothing),
         cmocka_unit_test(push__spills_later_producers_of_an_ordered_target),
         cmocka_unit_test(free__still_delivers_what_was_pushed),
         cmocka_unit_test(on_peer_lost__fails_the_attempt_with_lost),
