@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+import traceback
 
 from pyspark.sql import SparkSession
 
@@ -64,6 +65,8 @@ for line in sys.stdin:
     try:
         answer = run(json.loads(line))
     except Exception as e:  # the asker decides
-        answer = {"error": f"{type(e).__name__}: {str(e)[:2000]}"}
+        traceback.print_exc()  # whole, in the log
+        causes = [line for line in str(e).splitlines()[1:] if line.startswith("Caused by")]
+        answer = {"error": "; ".join([f"{type(e).__name__}: {str(e).splitlines()[0][:500]}", *causes])}
     print(json.dumps(answer), flush=True)
 spark.stop()

@@ -7,9 +7,9 @@
  *       +-----------+------------+----------+--------------+--> STOPPED | FAILED
  *
  * stream.c has the table of moves, triggers and the end; stream_open.c recovery;
- * microbatch.c the batch; clean_up.c what is let go of; progress.c the reports.  At most
- * one job runs at a time, on the stream's own lane: what a job reads or writes the loop
- * thread leaves alone until its done(). */
+ * microbatch.c the batch, batch_records.c what it writes down; clean_up.c what is let go
+ * of; progress.c the reports.  At most one job runs at a time, on the stream's own lane:
+ * what a job reads or writes the loop thread leaves alone until its done(). */
 
 #ifndef SL_DRIVER_STREAM_PRIVATE_H
 #define SL_DRIVER_STREAM_PRIVATE_H
@@ -191,6 +191,14 @@ void sl_stream__begin_batch(sl_stream *s); /* trigger fired */
 void sl_stream__reopen(sl_stream *s, const sl_error *err);
 SL_CHECKED sl_code sl_stream__publish(sl_stream *s, const sl_commit_record *commit,
                                       bool replay, sl_error *err);
+
+/* batch_records.c; records live in batch_arena */
+void sl_stream__fill_offsets(sl_stream *s, bool has_data); /* lane: from planned */
+const sl_journal_seen *sl_stream__collect_seen(sl_stream *s, size_t *ret_count);
+/* Loop thread: fold what DONE says into the watermark and the record. */
+void sl_stream__fill_commit(sl_stream *s);
+/* Loop thread: what the commit says is now the base of the next batch. */
+void sl_stream__adopt_commit(sl_stream *s);
 
 /* clean_up.c: on the lane. What fails is told and tried again; nothing is lost. */
 void sl_stream__clean_up(sl_stream *s); /* a batch was published */
