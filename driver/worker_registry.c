@@ -8,7 +8,9 @@
 #include "base/assert.h"
 #include "base/log.h"
 
-#define LOOK_EVERY_US 100000
+#define LOOK_EVERY_US                                                                    \
+    500000 /* at least; a look that comes LATE_US late: we were stopped */
+#define LATE_US 100000
 #define GIVEN_UP_MAX 256u /* incarnations remembered as given up */
 
 struct sl_worker_registry {
@@ -20,7 +22,7 @@ struct sl_worker_registry {
     uint64_t given_up[GIVEN_UP_MAX]; /* a ring */
     uint32_t given_up_count;
     sl_timer_ref timer;
-    int64_t looked_us;
+    int64_t look_at_us;
 };
 
 static const bool may_move[3][3] = {
@@ -98,23 +100,54 @@ static void judge(sl_worker_registry *r, sl_dworker *w, int64_t now)
     }
 }
 
+/* When judge() may have something to say of this worker. */
+static int64_t deadline_of(const sl_worker_registry *r, const sl_dworker *w)
+{
+    int64_t at = w->heard_us + (w->state == SL_WORKER_ACTIVE ? r->timing.suspect_us
+                                                             : r->timing.dead_us);
+    if (w->is_disconnected && w->suspect_since_us + r->timing.reconnect_us < at)
+        at = w->suspect_since_us + r->timing.reconnect_us;
+    return at + 1;
+}
+
+static void look(void *user);
+
+/* The next look: at the first deadline, or after a part of the shortest time that counts,
+ * so that the time this process was stopped is known well enough not to be taken for
+ * silence. */
+static void look_later(sl_worker_registry *r)
+{
+    int64_t now = sl_host_mono_us(r->host), every = r->timing.suspect_us / 4;
+    every = every > LOOK_EVERY_US ? LOOK_EVERY_US : every < 1000 ? 1000 : every;
+    int64_t at = now + every;
+    for (const sl_dworker *w = r->first; w != NULL; w = w->next)
+        if (deadline_of(r, w) < at)
+            at = deadline_of(r, w);
+    at = at < now ? now : at;
+    if (r->timer.id != 0 && r->look_at_us <= at)
+        return;
+    if (r->timer.id != 0)
+        sl_host_timer_cancel(r->host, r->timer);
+    r->look_at_us = at;
+    r->timer = sl_host_timer(r->host, r, at, look, r);
+}
+
 static void look(void *user)
 {
     sl_worker_registry *r = (sl_worker_registry *)user;
     int64_t now = sl_host_mono_us(r->host);
-    int64_t stopped_us = now - r->looked_us - LOOK_EVERY_US;
-    r->looked_us = now;
+    int64_t stopped_us = now - r->look_at_us;
+    r->timer = (sl_timer_ref){ 0 };
     for (sl_dworker *w = r->first, *next; w != NULL; w = next) {
         next = w->next;
-        if (stopped_us > LOOK_EVERY_US) { /* we were not running: nobody's silence */
+        if (stopped_us > LATE_US) { /* we were not running: nobody's silence */
             w->heard_us += stopped_us;
             w->suspect_since_us += stopped_us;
         }
         judge(r, w, now);
     }
-    r->timer = (sl_timer_ref){ 0 };
     if (r->first != NULL)
-        r->timer = sl_host_timer(r->host, r, now + LOOK_EVERY_US, look, r);
+        look_later(r);
 }
 
 /* ---- events ---- */
@@ -147,10 +180,7 @@ static sl_dworker *add(sl_worker_registry *r, const char *address, uint64_t inca
     while (*at != NULL)
         at = &(*at)->next;
     *at = w;
-    if (r->timer.id == 0) {
-        r->looked_us = w->heard_us;
-        r->timer = sl_host_timer(r->host, r, w->heard_us + LOOK_EVERY_US, look, r);
-    }
+    look_later(r);
     log_info("WORKER-JOINED", "%s at %s: %u slots, pid %" PRId64, w->name, w->address,
              w->slots, w->pid);
     return w;
@@ -215,6 +245,7 @@ void sl_worker_registry_disconnected(sl_worker_registry *r, const char *address)
     w->suspect_since_us = sl_host_mono_us(r->host);
     if (w->state == SL_WORKER_ACTIVE)
         move(w, SL_WORKER_SUSPECT, "its connection dropped");
+    look_later(r);
 }
 
 void sl_worker_registry_lose(sl_worker_registry *r, const char *address, const char *why)

@@ -101,8 +101,38 @@ static void a_dropped_connection__kills_unless_it_is_back_in_time(void **state)
     sl_host_virtual_advance(f->host, 1000 * MS);
     assert_int_equal(f->lost, 0);
     sl_worker_registry_disconnected(f->registry, "a");
-    sl_host_virtual_advance(f->host, 700 * MS);
+    sl_host_virtual_advance(f->host, 499 * MS);
+    assert_int_equal(f->lost, 0);
+    sl_host_virtual_advance(f->host, 2 * MS);
     assert_int_equal(f->lost, 1);
+}
+
+static void a_driver__that_was_stopped_takes_it_for_nobodys_silence(void **state)
+{
+    fixture *f = (fixture *)*state;
+    const sl_dworker *w = join(f, "a", 1);
+    sl_host_virtual_advance(f->host, 100 * MS);
+    sl_host_virtual_sleep_to(f->host, 60000 * MS);
+    sl_host_virtual_advance(f->host, 1000 * MS);
+    assert_int_equal(w->state, SL_WORKER_ACTIVE);
+    sl_host_virtual_advance(f->host, 5000 * MS);
+    assert_int_equal(f->lost, 1);
+}
+
+/* An idle cluster uses no processor to speak of. */
+static void look__is_rare_while_all_are_heard(void **state)
+{
+    fixture *f = (fixture *)*state;
+    uint32_t looks = 0;
+    join(f, "a", 1);
+    join(f, "b", 2);
+    while (sl_host_mono_us(f->host) < 60000 * MS) {
+        assert_true(sl_worker_registry_heard(f->registry, "a", 1));
+        assert_true(sl_worker_registry_heard(f->registry, "b", 2));
+        assert_true(sl_host_virtual_step(f->host));
+        looks++;
+    }
+    assert_true(looks <= 2 * 60 + 2);
 }
 
 /* WR1 */
@@ -152,6 +182,8 @@ int main(void)
         T(silence__makes_suspect_and_then_dead),
         T(a_suspect__that_is_heard_again_is_active),
         T(a_dropped_connection__kills_unless_it_is_back_in_time),
+        T(a_driver__that_was_stopped_takes_it_for_nobodys_silence),
+        T(look__is_rare_while_all_are_heard),
         T(a_dead_one__is_refused_for_ever_under_its_old_incarnation),
         T(another_life__at_the_same_address_loses_the_first_once),
         T(register__refuses_another_protocol_and_no_slots),
