@@ -235,22 +235,31 @@ sl_code sl_child_wait_ready(sl_child *c, const char *log_path, int timeout_ms,
 static bool wait_for_exit(pid_t pid, int timeout_ms)
 {
     int64_t end = now_ms() + timeout_ms;
+    long pause_ns = 500000;
     do {
         pid_t gone = waitpid(pid, NULL, WNOHANG);
         if (gone == pid || (gone < 0 && errno == ECHILD))
             return true;
-        nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+        nanosleep(&(struct timespec){ .tv_nsec = pause_ns }, NULL);
+        pause_ns = pause_ns < 5000000 ? pause_ns * 2 : pause_ns;
     } while (now_ms() < end);
     return false;
 }
 
-void sl_child_stop(sl_child *c, int timeout_ms)
+static void ask_to_end(sl_child *c)
 {
-    if (c == NULL || c->pid == 0)
+    if (c->pid == 0)
         return;
     if (c->ready_fd >= 0)
         close(c->ready_fd);
+    c->ready_fd = -1;
     kill(c->pid, SIGTERM); /* the end of the pipe would be another wish to end */
+}
+
+static void see_it_end(sl_child *c, int timeout_ms)
+{
+    if (c->pid == 0)
+        return;
     if (!wait_for_exit(c->pid, timeout_ms)) {
         kill(c->pid, SIGKILL);
         (void)wait_for_exit(c->pid, timeout_ms);
@@ -260,10 +269,18 @@ void sl_child_stop(sl_child *c, int timeout_ms)
     *c = (sl_child){ .alive_fd = -1, .ready_fd = -1 };
 }
 
+void sl_child_stop(sl_child *c, int timeout_ms)
+{
+    if (c == NULL)
+        return;
+    ask_to_end(c);
+    see_it_end(c, timeout_ms);
+}
+
 /* ---- local-cluster ---- */
 
 struct sl_process_cluster {
-    char directory[160], log_path[200];
+    char directory[160], log_path[200], address[200];
     const sl_options *options; /* while it starts */
     uint32_t worker_count;
     sl_child driver;
@@ -291,13 +308,12 @@ static uint32_t add_settings(const sl_options *options, sl_arena *arena,
 static sl_code start_driver(sl_process_cluster *c, sl_arena *arena, sl_error *err)
 {
     const char *arguments[SL_LAUNCH_ARGUMENTS_MAX + 1] = {
-        "driver", "--bind", sl_arena_printf(arena, "ipc://%s/driver.ipc", c->directory),
-        "--dir", sl_arena_printf(arena, "%s/driver", c->directory)
+        "driver", "--bind", c->address, "--dir",
+        sl_arena_printf(arena, "%s/driver", c->directory)
     };
     (void)add_settings(c->options, arena, arguments, 5);
     sl_launch l = { .arguments = arguments, .log_path = c->log_path };
-    SL_TRY(sl_child_start(&l, &c->driver, err));
-    return sl_child_wait_ready(&c->driver, c->log_path, READY_MS, err);
+    return sl_child_start(&l, &c->driver, err);
 }
 
 static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_arena *arena,
@@ -306,7 +322,7 @@ static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_arena *ar
     const char *arguments[SL_LAUNCH_ARGUMENTS_MAX + 1] = {
         "worker",
         "--driver",
-        c->driver.address,
+        c->address,
         "--slots",
         sl_arena_printf(arena, "%u", slots),
         "--dir",
@@ -319,17 +335,26 @@ static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_arena *ar
         arguments[n] = sl_arena_printf(arena, "--name=worker-%u", i + 1);
         SL_TRY(sl_child_start(&l, &c->workers[i], err));
     }
+    return SL_OK;
+}
+
+static sl_code wait_for_all(sl_process_cluster *c, sl_error *err)
+{
+    SL_TRY(sl_child_wait_ready(&c->driver, c->log_path, READY_MS, err));
     for (uint32_t i = 0; i < c->worker_count; i++)
         SL_TRY(sl_child_wait_ready(&c->workers[i], c->log_path, READY_MS, err));
     return SL_OK;
 }
 
+/* All at once: a worker dials until its driver is there. */
 static sl_code start_all(sl_process_cluster *c, uint32_t slots, sl_error *err)
 {
     sl_arena *arena = sl_arena_new();
     sl_code code = start_driver(c, arena, err);
     if (code == SL_OK)
         code = start_workers(c, slots, arena, err);
+    if (code == SL_OK)
+        code = wait_for_all(c, err);
     sl_arena_free(arena);
     return code;
 }
@@ -352,6 +377,7 @@ sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots,
         return failed;
     }
     snprintf(c->log_path, sizeof c->log_path, "%s/log", c->directory);
+    snprintf(c->address, sizeof c->address, "ipc://%s/driver.ipc", c->directory);
     sl_code code = start_all(c, slots, err);
     if (code != SL_OK) {
         sl_process_cluster_free(c);
@@ -363,16 +389,18 @@ sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots,
 
 const char *sl_process_cluster_address(const sl_process_cluster *c)
 {
-    return c->driver.address;
+    return c->address;
 }
 
 void sl_process_cluster_free(sl_process_cluster *c)
 {
     if (c == NULL)
         return;
-    sl_child_stop(&c->driver, STOP_MS);
+    sl_child_stop(&c->driver, STOP_MS); /* first: queries end at their batch boundary */
     for (uint32_t i = 0; i < c->worker_count; i++)
-        sl_child_stop(&c->workers[i], STOP_MS);
+        ask_to_end(&c->workers[i]);
+    for (uint32_t i = 0; i < c->worker_count; i++)
+        see_it_end(&c->workers[i], STOP_MS);
     (void)!sl_fs_remove_tree(sl_fs_posix(), c->directory, NULL);
     sl_free(c);
 }
