@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,9 +73,11 @@ static sl_code watch_signals(struct process *p, sl_error *err)
                              : sl_fail_errno(err, errno, "cannot wait for signals");
 }
 
-static sl_code process_init(struct process *p, int alive_fd,
+/* name: as ps and top show it; a child of a launcher is "exe" otherwise. */
+static sl_code process_init(struct process *p, const char *name, int alive_fd,
                             void (*end)(struct process *p), sl_error *err)
 {
+    pthread_setname_np(pthread_self(), name);
     *p = (struct process){ .signal_fd = -1, .alive_fd = alive_fd, .end = end };
     p->kv = sl_kv_rocksdb();
     SL_TRY(watch_signals(p, err));
@@ -199,7 +202,8 @@ sl_code sl_driver_daemon_run(const sl_driver_daemon *config, sl_error *err)
 {
     sl_driver_register_metrics();
     struct driver_process p = { .driver = NULL };
-    sl_code code = process_init(&p.base, config->alive_fd, end_driver, err);
+    sl_code code =
+        process_init(&p.base, "sluice-driver", config->alive_fd, end_driver, err);
     if (code == SL_OK)
         code = make_tables(&p.base, config->test_tables, err);
     if (code == SL_OK)
@@ -315,7 +319,8 @@ sl_code sl_worker_daemon_run(const sl_worker_daemon *config, sl_error *err)
 {
     sl_worker_register_metrics();
     struct worker_process p = { .config = config, .ready_fd = config->ready_fd };
-    sl_code code = process_init(&p.base, config->alive_fd, end_worker, err);
+    sl_code code =
+        process_init(&p.base, "sluice-worker", config->alive_fd, end_worker, err);
     if (code == SL_OK)
         code = start_worker(&p, err);
     if (code == SL_OK) {
