@@ -188,16 +188,16 @@ static sl_code new_driver(struct machine *m, const char *address, sl_driver **re
 }
 
 /* SL_EBUSY: a zombie has the directory again. */
-static sl_code start_driver(struct machine *m)
+static sl_code start_driver(struct machine *m, sl_error *err)
 {
     m->memory = sl_memory_tables_new();
-    SL_TRY(new_driver(m, DRIVER_ADDRESS, &m->driver, NULL));
+    SL_TRY(new_driver(m, DRIVER_ADDRESS, &m->driver, err));
     sl_driver_resume(m->driver);
     sim_scripts_start(&m->scripts, m->cluster->world, m->host, m->driver);
     return SL_OK;
 }
 
-static sl_code start_worker(struct machine *m)
+static sl_code start_worker(struct machine *m, sl_error *err)
 {
     struct cluster *c = m->cluster;
     char work_dir[48];
@@ -214,7 +214,7 @@ static sl_code start_worker(struct machine *m)
                                 .user = m,
                                 .snapshot_rule = &c->world->snapshot_rule };
     return sl_worker_new(m->host, sl_local_network_of(c->network), &config, &m->worker,
-                         NULL);
+                         err);
 }
 
 static void end(struct machine *m, bool is_dead, int64_t back_us);
@@ -235,11 +235,16 @@ static void start(struct machine *m)
     m->host = sl_host_virtual_new(sim_random(w), SIM_EPOCH_S * 1000000,
                                   sl_fs_virtual_fs(w->fs), hooks);
     sl_host_virtual_sleep_to(m->host, c->now_us);
-    sl_code code = m->index < DRIVER_HOSTS ? start_driver(m) : start_worker(m);
-    if (code == SL_EBUSY)
+    sl_error err;
+    sl_code code =
+        m->index < DRIVER_HOSTS ? start_driver(m, &err) : start_worker(m, &err);
+    if (code == SL_EBUSY) {
         end(m, false, c->now_us + RETURN_US);
-    else if (code != SL_OK)
+    } else if (code != SL_OK) {
+        printf("%s does not start: %s\n", m->address, err.text);
+        fflush(stdout);
         abort();
+    }
 }
 
 /* Its memory goes. A dead one's clean-up reaches neither the disk nor anybody. */
@@ -258,7 +263,8 @@ static void end(struct machine *m, bool is_dead, int64_t back_us)
     m->worker = NULL;
     m->memory = NULL;
     m->host = NULL;
-    m->back_us = back_us;
+    bool is_replaced = m->index < DRIVER_HOSTS && m->index != m->cluster->driver;
+    m->back_us = is_replaced ? INT64_MAX : back_us;
     w->is_dead = false;
 }
 
@@ -270,7 +276,7 @@ static int64_t after(struct cluster *c, uint32_t most_us)
 static void kill_machine(struct machine *m)
 {
     if (m->host != NULL)
-        end(m, true, m->is_zombie ? INT64_MAX : after(m->cluster, AWAY_US_MAX));
+        end(m, true, after(m->cluster, AWAY_US_MAX));
 }
 
 /* The address and the directory go to the other machine; see cluster.h. */
