@@ -82,7 +82,7 @@ struct sl_client_result {
     sl_arena *arena; /* the schema */
     const sl_schema *schema;
     sl_chunk **chunks;
-    uint32_t chunk_count;
+    uint32_t chunk_count, chunks_expected;
     const sl_time_zone *zone;
     char *text, *note;
 };
@@ -108,7 +108,25 @@ typedef struct sl_reply {
     sl_query_list *queries; /* never NULL after SL_REQUEST_QUERIES */
 } sl_reply;
 
+/* A request on its way, and what came of it. */
+struct sl_call {
+    sl_call *next;
+    const sl_cmsg_request *request;
+    sl_request_role role;
+    uint32_t sends;
+    uint64_t id;
+    bool is_sent;
+    int64_t since_us;
+    uint32_t chunks_seen;
+    sl_client_result *result;
+    sl_query_list *queries;
+    sl_error error;
+    sl_client *client;
+    bool is_done; /* client's lock */
+};
+
 /* ---- connection.c ---- */
+void sl_client__submit(void *call); /* loop thread; it is the caller's until is_done */
 SL_CHECKED sl_code sl_client__connect(sl_client *c, const char *address, sl_error *err);
 /* Wait for the driver's WELCOME, or what it says instead. */
 SL_CHECKED sl_code sl_client__greet(sl_client *c, sl_error *err);

@@ -23,22 +23,6 @@
 #define CREDIT_EVERY 4u
 #define DRIVERS_MAX 4u /* that may die while they run one statement */
 
-struct sl_call {
-    sl_call *next;
-    const sl_cmsg_request *request;
-    sl_request_role role;
-    uint32_t sends;
-    uint64_t id;
-    bool is_sent;
-    int64_t since_us;
-    uint32_t chunks_seen;
-    sl_client_result *result;
-    sl_query_list *queries;
-    sl_error error;
-    sl_client *client;
-    bool is_done; /* client's lock */
-};
-
 void sl_client__send(sl_client *c, const sl_cmsg *m)
 {
     sl_bytes frame = { 0 };
@@ -131,7 +115,7 @@ static void cancel_here(sl_client *c)
     }
 }
 
-static void submit(void *user)
+void sl_client__submit(void *user)
 {
     sl_call *call = (sl_call *)user;
     sl_client *c = call->client;
@@ -157,7 +141,7 @@ sl_code sl_client__request(sl_client *c, const sl_cmsg_request *request,
                            sl_request_role role, sl_reply *ret, sl_error *err)
 {
     sl_call call = { .request = request, .role = role, .client = c };
-    sl_host_post(c->host, c, submit, &call);
+    sl_host_post(c->host, c, sl_client__submit, &call);
     pthread_mutex_lock(&c->lock);
     while (!call.is_done)
         pthread_cond_wait(&c->wake, &c->lock);
@@ -175,14 +159,16 @@ sl_code sl_client__request(sl_client *c, const sl_cmsg_request *request,
 
 static bool is_complete(const sl_call *call)
 {
-    return call->result == NULL || call->chunks_seen == call->result->chunk_count;
+    return call->result == NULL ||
+           call->result->chunk_count == call->result->chunks_expected;
 }
 
 static void on_answer(sl_client *c, const sl_cmsg_answer *m)
 {
     static const sl_cmsg_answer done = { .kind = SL_ANSWER_NONE };
     sl_call *call = find_call(c, m->id);
-    if (sl_client__on_rebuilt(c, m) || call == NULL || !call->is_sent)
+    if (sl_client__on_rebuilt(c, m) || call == NULL || !call->is_sent ||
+        call->result != NULL) /* answered, and its rows are coming */
         return;
     bool is_gone = strcmp(m->error.condition, "STREAMING_QUERY_NOT_FOUND") == 0;
     if (is_gone && call->role == SL_ROLE_STOP && call->sends > 1)

@@ -30,9 +30,7 @@ sl_code sl_client__result_new(const sl_cmsg_answer *answer, sl_client_result **r
             return code;
         }
         r->schema = schema;
-        r->chunks =
-            (sl_chunk **)sl_calloc(answer->chunk_count + (size_t)1, sizeof *r->chunks);
-        r->chunk_count = answer->chunk_count;
+        r->chunks_expected = answer->chunk_count; /* said only: room comes with them */
     }
     *ret = r;
     return SL_OK;
@@ -41,10 +39,16 @@ sl_code sl_client__result_new(const sl_cmsg_answer *answer, sl_client_result **r
 sl_code sl_client__result_add(sl_client_result *r, const sl_cmsg_chunk *chunk,
                               sl_error *err)
 {
-    if (chunk->index >= r->chunk_count || r->chunks[chunk->index] != NULL)
+    uint32_t n = r->chunk_count;
+    if (chunk->index != n || n == r->chunks_expected)
         return sl_fail(err, SL_ECORRUPT, "rows %u of %u came twice or uncalled for",
-                       chunk->index, r->chunk_count);
-    return sl_chunk_read(chunk->chunk, r->schema, NULL, &r->chunks[chunk->index], err);
+                       chunk->index, r->chunks_expected);
+    if ((n & (n - 1)) == 0) /* full at each power of two */
+        r->chunks = (sl_chunk **)sl_realloc(r->chunks, (n == 0 ? 1 : 2 * (size_t)n) *
+                                                           sizeof *r->chunks);
+    SL_TRY(sl_chunk_read(chunk->chunk, r->schema, NULL, &r->chunks[n], err));
+    r->chunk_count++;
+    return SL_OK;
 }
 
 void sl_client_result_free(sl_client_result *r)

@@ -356,6 +356,28 @@ static void write_texts(void)
     sl_bytes_deinit(&bytes);
 }
 
+/* One for each thing that can happen to a frame, in every direction, early and late. */
+static void write_wire(void)
+{
+    static const char *const ops[] = { "flip", "cut",  "insert", "twice", "drop", "spoil",
+                                       "nest", "grow", "kind",   "again", "own",  "big" };
+    for (uint8_t op = 0; op < sizeof ops / sizeof *ops; op++) {
+        sl_bytes bytes = { 0 };
+        for (uint8_t i = 0; i < 24; i++) {
+            sl_bytes_u8(&bytes, (uint8_t)(i % 4 | (i / 4 % 3) << 2));
+            sl_bytes_u8(&bytes, op);
+            sl_bytes_u8(&bytes, (uint8_t)(i * 5));
+            sl_bytes_u8(&bytes, op == 6 ? (uint8_t)(i / 2) : 0); /* nest: how deep */
+            sl_bytes_u8(&bytes, (uint8_t)(op == 8 || op == 10 ? i % 16 : 1u << i % 8));
+            sl_bytes_u8(&bytes, op == 2 || op == 10 ? 4 : 0);
+            if (op == 2 || op == 10)
+                sl_bytes_append(&bytes, "\x08\x7f\x12\x00", 4);
+        }
+        write_seed("wire", ops[op], &bytes);
+        sl_bytes_deinit(&bytes);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -372,6 +394,7 @@ int main(int argc, char **argv)
     write_manifest();
     write_query_file();
     write_texts();
+    write_wire();
     sl_arena_free(arena);
     return 0;
 }
