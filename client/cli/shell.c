@@ -26,6 +26,7 @@
 #include "client/cluster/master.h"
 #include "engine/sql/parse.h"
 
+#define GIVE_UP_NS 50000000
 #define PROMPT "sluice> "
 #define PROMPT_MORE "   ...> "
 #define ROWS_SHOWN 100
@@ -58,7 +59,8 @@ struct shell {
     uint32_t rows_shown, cell_shown;
     sl_bytes text; /* of the statements being typed */
     atomic_bool over;
-    atomic_uint interrupts; /* while the statement, or the end, takes its time */
+    atomic_bool is_running; /* a statement: Ctrl-C gives it up */
+    atomic_uint interrupts; /* while the end takes its time */
     atomic_bool is_leaving, has_left;
 };
 
@@ -125,7 +127,7 @@ static void show_result(struct shell *s, const sl_client_result *r, int64_t took
 
 static void show_error(struct shell *s, const sl_client_error *e)
 {
-    if (e->status == SL_CLIENT_CANCELLED && atomic_load(&s->interrupts) > 0) {
+    if (e->status == SL_CLIENT_CANCELLED && sl_terminal_take_interrupt(s->terminal)) {
         say(s, "\ngiven up; a streaming query that was started goes on (SHOW STREAMING "
                "QUERIES)\n\n");
         return;
@@ -143,8 +145,15 @@ static bool run_statement(struct shell *s, sl_client_place *place)
     sl_client_error e = { .status = SL_CLIENT_OK };
     int64_t begin = now_us();
     sl_failures_hold(&s->failures);
-    sl_client_status status = sl_client_next(s->client, sl_bytes_cstr(&s->text),
-                                             s->text.size_bytes, place, &result, &e);
+    atomic_store(&s->is_running,
+                 true); /* before the look: a Ctrl-C sees it, or is seen */
+    sl_client_status status = SL_CLIENT_CANCELLED;
+    if (!sl_terminal_is_interrupted(s->terminal))
+        status = sl_client_next(s->client, sl_bytes_cstr(&s->text), s->text.size_bytes,
+                                place, &result, &e);
+    else
+        e.status = SL_CLIENT_CANCELLED;
+    atomic_store(&s->is_running, false);
     int64_t took = now_us() - begin;
     if (status != SL_CLIENT_OK)
         show_error(s, &e);
@@ -152,7 +161,7 @@ static bool run_statement(struct shell *s, sl_client_place *place)
         show_result(s, result, took);
     sl_failures_release(&s->failures, status != SL_CLIENT_OK ? &e : NULL);
     bool more = status == SL_CLIENT_OK && result != NULL && !atomic_load(&s->over) &&
-                atomic_load(&s->interrupts) == 0;
+                !sl_terminal_is_interrupted(s->terminal);
     sl_client_result_free(result);
     return more;
 }
@@ -160,7 +169,6 @@ static bool run_statement(struct shell *s, sl_client_place *place)
 static void run_text(struct shell *s)
 {
     sl_client_place place = SL_CLIENT_PLACE_START;
-    atomic_store(&s->interrupts, 0);
     while (run_statement(s, &place))
         ;
     sl_shell_names_changed(s->names);
@@ -265,14 +273,21 @@ static void ask(struct shell *s)
 
 /* ---- signals ---- */
 
+/* Again and again until it has ended: the first time may come before the driver, or the
+ * client, knows of the statement. */
+static void give_up(struct shell *s)
+{
+    if (atomic_load(&s->is_running) && sl_terminal_is_interrupted(s->terminal))
+        sl_client_cancel(s->client);
+}
+
 static void on_interrupt(struct shell *s)
 {
-    unsigned before = atomic_fetch_add(&s->interrupts, 1);
     if (!atomic_load(&s->is_leaving)) {
-        sl_client_cancel(s->client);
+        give_up(s);
         return;
     }
-    if (before > 0)
+    if (atomic_fetch_add(&s->interrupts, 1) > 0)
         _exit(SL_CLIENT_CANCELLED); /* as a kill, which loses nothing */
     (void)sl_client_stop(s->client, NULL, true, NULL);
 }
@@ -289,13 +304,18 @@ static void fill_set(sigset_t *set)
 static void *wait_for_signals(void *user)
 {
     struct shell *s = (struct shell *)user;
+    const struct timespec again = { .tv_nsec = GIVE_UP_NS };
     sigset_t set;
-    int number;
     fill_set(&set);
-    while (sigwait(&set, &number) == 0) {
+    while (!atomic_load(&s->has_left)) {
+        bool waits =
+            atomic_load(&s->is_running) && sl_terminal_is_interrupted(s->terminal);
+        int number = sigtimedwait(&set, NULL, waits ? &again : NULL);
         if (atomic_load(&s->has_left))
             break;
-        if (number == SIGTERM || number == SIGHUP) {
+        if (number < 0)
+            give_up(s);
+        else if (number == SIGTERM || number == SIGHUP) {
             atomic_store(&s->over, true);
             (void)sl_terminal_signal(s->terminal, SIGTERM);
             sl_client_cancel(s->client);

@@ -28,7 +28,9 @@ struct sl_terminal {
     const char *prompt;
     sl_terminal_complete complete;
     void *user;
-    int wake[2]; /* a byte: look at what is below */
+    int keys_fd;       /* the keyboard, not blocking; or standard input, if need be */
+    mbstate_t partial; /* bytes of a character that is not whole yet */
+    int wake[2];       /* a byte: look at what is below */
     bool was_interrupted;
 
     pthread_mutex_t lock;
@@ -124,7 +126,7 @@ bool sl_terminal_print(sl_terminal *t, const char *text, size_t length)
 bool sl_terminal_signal(sl_terminal *t, int number)
 {
     pthread_mutex_lock(&t->lock);
-    t->interrupt = t->interrupt || (number == SIGINT && t->is_reading);
+    t->interrupt = t->interrupt || number == SIGINT;
     t->stop = t->stop || (number == SIGTSTP && t->is_reading);
     t->resize = t->resize || number == SIGWINCH;
     t->over = t->over || number == SIGTERM;
@@ -132,6 +134,23 @@ bool sl_terminal_signal(sl_terminal *t, int number)
     pthread_mutex_unlock(&t->lock);
     wake(t);
     return is_reading;
+}
+
+bool sl_terminal_is_interrupted(sl_terminal *t)
+{
+    pthread_mutex_lock(&t->lock);
+    bool is_interrupted = t->interrupt;
+    pthread_mutex_unlock(&t->lock);
+    return is_interrupted;
+}
+
+bool sl_terminal_take_interrupt(sl_terminal *t)
+{
+    pthread_mutex_lock(&t->lock);
+    bool was_interrupted = t->interrupt;
+    t->interrupt = false;
+    pthread_mutex_unlock(&t->lock);
+    return was_interrupted;
 }
 
 /* ---- keys ---- */
@@ -169,19 +188,32 @@ static bool attend(sl_terminal *t)
     return go_on;
 }
 
-/* A character of UTF-8 from the keyboard; 1, 0 at its end, -1 on failure. */
-static int read_character(wchar_t *ret)
+/* What poll saw may be gone: Ctrl-C throws away what was typed before it. So a read that
+ * blocks could do so for ever, out of the reach of other threads. The terminal is opened
+ * anew, since O_NONBLOCK of standard input would be that of every process that has it. */
+static int open_keys(void)
 {
-    mbstate_t state = { 0 };
+    char name[128];
+    int fd = -1;
+    if (ttyname_r(STDIN_FILENO, name, sizeof name) == 0)
+        fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return fd >= 0 ? fd : STDIN_FILENO;
+}
+
+/* A character of UTF-8 from the keyboard; 1, 0 at its end, -1 on failure, with EAGAIN
+ * when there is none yet. */
+static int read_character(sl_terminal *t, wchar_t *ret)
+{
     for (;;) {
         char byte;
-        ssize_t n = read(STDIN_FILENO, &byte, 1);
+        ssize_t n = read(t->keys_fd, &byte, 1);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return n == 0 ? 0 : -1;
-        size_t used = mbrtowc(ret, &byte, 1, &state);
+        size_t used = mbrtowc(ret, &byte, 1, &t->partial);
         if (used == (size_t)-1) {
+            t->partial = (mbstate_t){ 0 };
             *ret = L'?';
             return 1;
         }
@@ -197,15 +229,18 @@ static int next_key(EditLine *edit, wchar_t *ret)
     sl_terminal *t = (sl_terminal *)user;
     for (;;) {
         struct pollfd fds[] = { { .fd = t->wake[0], .events = POLLIN },
-                                { .fd = STDIN_FILENO, .events = POLLIN } };
+                                { .fd = t->keys_fd, .events = POLLIN } };
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             return -1;
         if (fds[0].revents != 0 && !attend(t)) {
             errno = EINTR;
             return -1;
         }
-        if (fds[1].revents != 0)
-            return read_character(ret);
+        if (fds[1].revents == 0)
+            continue;
+        int got = read_character(t, ret);
+        if (got >= 0 || errno != EAGAIN)
+            return got;
     }
 }
 
@@ -246,14 +281,19 @@ sl_terminal_answer sl_terminal_read(sl_terminal *t, const char *prompt,
 {
     int n = 0;
     t->prompt = prompt;
-    t->was_interrupted = false;
+    t->partial = (mbstate_t){ 0 };
     pthread_mutex_lock(&t->lock);
     bool over = t->over || t->is_broken;
-    t->is_reading = !over;
+    t->was_interrupted = t->interrupt; /* on the way here: of no use to a statement */
+    t->is_reading = !over && !t->interrupt;
     t->interrupt = t->stop = false;
     pthread_mutex_unlock(&t->lock);
     if (over)
         return SL_TERMINAL_END;
+    if (t->was_interrupted) {
+        (void)write_all("^C\n", 3);
+        return SL_TERMINAL_INTERRUPTED;
+    }
     el_set(t->edit, EL_PREP_TERM,
            1); /* before the prompt shows: no key is echoed twice */
     const char *line = el_gets(t->edit, &n);
@@ -328,6 +368,7 @@ sl_terminal *sl_terminal_new(const char *history_path, sl_terminal_complete comp
         return NULL;
     sl_terminal *t = (sl_terminal *)sl_calloc(1, sizeof *t);
     memcpy(t->wake, wake_pipe, sizeof wake_pipe);
+    t->keys_fd = open_keys();
     setlocale(LC_CTYPE, "");
     if (MB_CUR_MAX == 1)
         setlocale(LC_CTYPE, "C.UTF-8"); /* SQL is UTF-8 whatever the locale */
@@ -361,6 +402,8 @@ void sl_terminal_free(sl_terminal *t)
         return;
     history_end(t->history);
     el_end(t->edit);
+    if (t->keys_fd != STDIN_FILENO)
+        close(t->keys_fd);
     close(t->wake[0]);
     close(t->wake[1]);
     sl_bytes_deinit(&t->waiting);

@@ -11,7 +11,9 @@
  *
  * Signals: the thread that waits for them hands Ctrl-C, window changes and Ctrl-Z on with
  *          sl_terminal_signal(). All of SIGINT, SIGTSTP and SIGWINCH must be blocked.
- * Thread:  new, read, remember, list and free: the shell's; print and signal: any other.
+ *          No Ctrl-C is lost: one that comes while no line is read is kept until the
+ *          shell takes it (sl_terminal_take_interrupt), or ends the next read.
+ * Thread:  new, read, remember, list and free: the shell's; the rest: any.
  */
 
 #ifndef SL_CLIENT_CLI_TERMINAL_H
@@ -56,5 +58,8 @@ bool sl_terminal_print(sl_terminal *t, const char *text, size_t length);
 /* SIGINT, SIGTSTP or SIGWINCH came, or SIGTERM: read answers END from now on. True: a
  * line is being read and the signal is dealt with there. */
 bool sl_terminal_signal(sl_terminal *t, int number);
+/* Was there a Ctrl-C that nobody has dealt with yet? _take deals with it. */
+bool sl_terminal_is_interrupted(sl_terminal *t);
+bool sl_terminal_take_interrupt(sl_terminal *t);
 
 #endif /* SL_CLIENT_CLI_TERMINAL_H */

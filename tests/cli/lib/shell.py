@@ -2,12 +2,17 @@
 import os
 import stat
 import sys
+import time
 
 from terminal import Terminal
 
 sluice, master, home = sys.argv[1:4]
 PROMPT, MORE = "sluice> ", r"   \.\.\.> "
 CLEARED = r"\^C.*?sluice> "  # by Ctrl-C; a prompt alone may be one that a print or completion drew again
+
+
+# The answer to a Ctrl-C whatever the shell does just now: the line, or the statement, is over, and it asks anew.
+ANSWERED = r"(\^C|given up).*?sluice> "
 
 
 def start():
@@ -75,6 +80,20 @@ t.wait(r"\|still\|.*\|    2\|")
 t.wait(r"Batch: \d+")  # it goes on
 t.type("STOP STREAMING QUERY bes\t;\r")
 t.wait("ide .*done")
+# a Ctrl-C is answered once, whenever it comes: right behind a key (whose byte it takes from the keyboard's queue while
+# the shell is about to read it), in a search, and between Enter and the statement's start
+t.type("CREATE STREAMING QUERY silent INTO noop AS SELECT value FROM STREAM ticking;\r")
+t.wait("done.*" + PROMPT)
+for i in range(40):
+    for keys in ("x", "\x12a", "\u00e9", "AWAIT STREAMING QUERY silent;\r"):
+        t.type(keys)
+        time.sleep(i % 20 * 0.0001)
+        t.type("\x03")
+        t.wait(ANSWERED)
+t.type("SELECT 6 AS six;\r")  # and no Ctrl-C is left over
+t.wait(r"\|six\|.*\|  6\|.*" + PROMPT)
+t.type("STOP STREAMING QUERY silent;\r")
+t.wait("done.*" + PROMPT)
 # a query that fails says so by itself
 t.type("CREATE STREAMING QUERY failing OUTPUT MODE append INTO console AS SELECT 1 / (value - value) AS z FROM STREAM ticking;\r")
 t.wait(r"STREAM_FAILED.*failing.*DIVIDE_BY_ZERO")
@@ -96,7 +115,8 @@ assert mode == 0o600, f"the history has mode {mode:o}"
 t = start()
 t.type("\x12two\r")  # Ctrl-R
 t.wait("2 AS two")
-t.press("\x03", CLEARED)
+t.type("\x03")  # in the search, while the statement that Enter chose runs, or behind it
+t.wait(ANSWERED)
 assert "thrown" not in open(f"{home}/.sluice_history").read()
 t.type("\\h\r")
 t.wait("Ctrl-C +throws.*" + PROMPT)

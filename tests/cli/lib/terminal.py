@@ -50,19 +50,6 @@ class Terminal:
             if time.monotonic() > end or not self._read(0.2):
                 self.fail(f"waited for {pattern!r}")
 
-    def press(self, key, pattern):
-        """Type a key, and again as a person would if nothing comes of it, until the pattern shows."""
-        for _ in range(6):
-            self.type(key)
-            end = time.monotonic() + BOUND_S / 6
-            while time.monotonic() < end:
-                found = re.compile(pattern, re.S).search(self.text, self.seen)
-                if found:
-                    self.seen = found.end()
-                    return found
-                self._read(0.2)
-        self.fail(f"pressed {key!r}, waited for {pattern!r}")
-
     def leave(self, expected=0):
         """Until it has ended, with this exit code."""
         end = time.monotonic() + BOUND_S
