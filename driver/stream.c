@@ -387,8 +387,8 @@ static char *checkpoint_of(sl_driver *d, sl_stream *s, const sl_stream_request *
         sl_bytes_printf(&path, "%s/%s", base, r->name);
     } else {
         s->is_temporary = true;
-        d->has_temporary =
-            true; /* a resumed query has one of an earlier driver: random */
+        /* A resumed query has one that an earlier driver made: the name is random. */
+        d->has_temporary = true;
         sl_bytes_printf(&path, "%s/checkpoint-%016llx", d->temp_dir,
                         (unsigned long long)sl_host_rand64(d->host));
     }
