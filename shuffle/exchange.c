@@ -227,12 +227,15 @@ static void init_peers(sl_exchange *x, const sl_exchange_config *c)
     for (uint32_t i = 0; i < c->peer_count; i++)
         x->peers[i] =
             (sl_exchange_peer){ sl_strdup(c->peers[i].address), c->peers[i].incarnation };
-    x->sending = sl_calloc(c->peer_count + 1, sizeof *x->sending);
+    bool *sends = sl_calloc(c->peer_count + 1, sizeof *sends);
     for (uint32_t i = 0; i < c->producer_count; i++) {
         uint32_t peer = x->producers[i].peer;
-        if (peer != SL_EXCHANGE_HERE && atomic_fetch_add(&x->sending[peer], 1) == 0)
+        if (peer != SL_EXCHANGE_HERE && !sends[peer]) {
+            sends[peer] = true;
             senders++;
+        }
     }
+    sl_free(sends);
     for (uint32_t i = 0; senders > 0 && i < c->target_count; i++)
         if (x->targets[i].peer == SL_EXCHANGE_HERE)
             x->targets[i].senders =
@@ -318,7 +321,6 @@ void sl_exchange__destroy(sl_exchange *x)
             sl_free((char *)(uintptr_t)x->peers[i].address);
         sl_free(x->peers);
         sl_free(x->takes);
-        sl_free(x->sending);
         sl_free(x->has_opened);
     }
     for (uint32_t i = 0; i < x->config.target_count; i++) {
@@ -520,11 +522,8 @@ static void end_at_target(sl_exchange *x, uint32_t target)
 
 void sl_exchange__end_producer(sl_exchange *x, uint32_t producer)
 {
-    uint32_t peer = x->producers[producer].peer;
     atomic_store(&x->producers[producer].ended, true);
     atomic_fetch_sub(&x->running, 1);
-    if (peer != SL_EXCHANGE_HERE)
-        atomic_fetch_sub(&x->sending[peer], 1);
     for (uint32_t i = 0; i < x->config.target_count; i++)
         end_at_target(x, i);
 }

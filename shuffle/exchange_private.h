@@ -20,6 +20,11 @@
 
 #define SL_PRODUCER_NONE UINT32_MAX
 
+/* Credit is told by the quarter of a window. A sender that has no more than that in
+ * flight may send a block of any size: all that it has sent may be consumed and untold.
+ */
+#define SL_CREDIT_TOLD_PART 4
+
 /* A queued block: a chunk of here, a frame that came, or a block spilled on its way out.
  */
 typedef struct sl_xblock {
@@ -99,12 +104,11 @@ struct sl_exchange {
     /* with peers */
     sl_shuffle_id id;
     sl_exchange_peer *peers;
-    bool *takes;               /* [peer_count]: it has targets */
-    _Atomic uint32_t *sending; /* [peer_count]: its producers that have not ended */
-    bool *has_opened;          /* [peer_count]: before, it may not know of us; out_lock */
-    sl_exchange *next;         /* in the shuffle's list; loop thread */
-    bool let_go;               /* its owner freed it; it lives until all is sent */
-    bool has_failed;           /* failure is set; out_lock */
+    bool *takes;       /* [peer_count]: it has targets */
+    bool *has_opened;  /* [peer_count]: before, it may not know of us; out_lock */
+    sl_exchange *next; /* in the shuffle's list; loop thread */
+    bool let_go;       /* its owner freed it; it lives until all is sent */
+    bool has_failed;   /* failure is set; out_lock */
     sl_error failure;
     int64_t window_bytes; /* a sending peer's, per target */
     pthread_mutex_t out_lock;

@@ -131,8 +131,8 @@ sl_code sl_exchange__decode(sl_exchange *x, const sl_xblock *b, sl_chunk **ret,
     return SL_OK;
 }
 
-/* Told when nothing of the sender is queued (it may be waiting) or a quarter is free; not
- * to one that has ended: it has sent all. */
+/* Told by the quarter of the window: most batches never use that much, and a message for
+ * each block would wake two threads of a process that does not wait for it. */
 bool sl_exchange__consume(sl_exchange *x, uint32_t target, const sl_xblock *b,
                           sl_shuffle_head *ret)
 {
@@ -140,10 +140,8 @@ bool sl_exchange__consume(sl_exchange *x, uint32_t target, const sl_xblock *b,
     s->queued_bytes -= b->bytes;
     s->consumed_bytes += (uint64_t)b->bytes;
     atomic_fetch_sub(&x->received_queued, b->bytes);
-    if (atomic_load(&x->sending[b->from]) == 0)
-        return false;
-    if (s->queued_bytes > 0 &&
-        s->consumed_bytes - s->told_bytes < (uint64_t)x->window_bytes / 4)
+    if (s->consumed_bytes - s->told_bytes <
+        (uint64_t)x->window_bytes / SL_CREDIT_TOLD_PART)
         return false;
     s->told_bytes = s->consumed_bytes;
     *ret = (sl_shuffle_head){ .kind = SL_SHUFFLE_CREDIT,

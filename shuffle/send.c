@@ -4,7 +4,7 @@
  *          \-ordered, no credit--> spill file --credit: lane--^
  *
  * Credit is bytes: a target says how many a peer may have in flight to it and what it has
- * consumed.  A block that is larger than all credit passes when nothing is in flight, so
+ * consumed.  A block that is larger than all credit passes when little is in flight, so
  * nobody starves.  Bytes are reserved by estimate before a chunk is encoded, outside of
  * any lock, and corrected after it. */
 
@@ -281,7 +281,8 @@ bool sl_exchange__owes_nothing(sl_exchange *x)
 
 static bool has_credit(const sl_xcredit *c, uint64_t bytes)
 {
-    return c->opened && (c->sent_bytes <= c->consumed_bytes ||
+    uint64_t untold = c->window_bytes / SL_CREDIT_TOLD_PART;
+    return c->opened && (c->sent_bytes <= c->consumed_bytes + untold ||
                          c->sent_bytes + bytes <= c->consumed_bytes + c->window_bytes);
 }
 
@@ -298,6 +299,33 @@ static void reserve(sl_xtarget *t, uint32_t producer, uint64_t bytes)
     t->credit.sent_bytes += bytes;
     if (t->credit.wanted == producer)
         t->credit.wanted = SL_PRODUCER_NONE;
+}
+
+static bool take_one_waiter(sl_xtarget *t, uint32_t producer)
+{
+    for (uint32_t i = 0; i < t->waiter_count; i++)
+        if (t->waiters[i] == producer) {
+            t->waiters[i] = t->waiters[--t->waiter_count];
+            return true;
+        }
+    return false;
+}
+
+/* Lock held, let go here. All waiters try again once half of the credit is there. */
+static void wake_and_unlock(sl_exchange *x, sl_xtarget *t)
+{
+    const sl_xcredit *c = &t->credit;
+    uint32_t *list = NULL, count = 0, one = SL_PRODUCER_NONE;
+    if (t->waiter_count > 0 && has_credit(c, c->window_bytes / 2)) {
+        list = t->waiters;
+        count = t->waiter_count;
+        t->waiters = NULL;
+        t->waiter_count = t->waiter_capacity = 0;
+    } else if (c->wanted != SL_PRODUCER_NONE && take_one_waiter(t, c->wanted)) {
+        one = c->wanted;
+    }
+    pthread_mutex_unlock(&t->lock);
+    sl_exchange__wake_producers(x, list, count, one);
 }
 
 /* ---- spill ---- */
@@ -515,7 +543,7 @@ sl_code sl_exchange__push_remote(sl_exchange *x, uint32_t producer, uint32_t tar
         send_frames(x, producer, target, &f);
         pthread_mutex_lock(&t->lock);
         t->credit.sent_bytes += f.bytes - reserved;
-        pthread_mutex_unlock(&t->lock);
+        wake_and_unlock(x, t); /* whom the estimate has kept out; no credit may follow */
     }
     frames_deinit(&f);
     SL_TRY(code);
@@ -528,33 +556,6 @@ sl_code sl_exchange__push_remote(sl_exchange *x, uint32_t producer, uint32_t tar
 }
 
 /* ---- credit arrives: loop thread ---- */
-
-static bool take_one_waiter(sl_xtarget *t, uint32_t producer)
-{
-    for (uint32_t i = 0; i < t->waiter_count; i++)
-        if (t->waiters[i] == producer) {
-            t->waiters[i] = t->waiters[--t->waiter_count];
-            return true;
-        }
-    return false;
-}
-
-/* Lock held, let go here. All waiters try again once half of the credit is there. */
-static void wake_and_unlock(sl_exchange *x, sl_xtarget *t)
-{
-    const sl_xcredit *c = &t->credit;
-    uint32_t *list = NULL, count = 0, one = SL_PRODUCER_NONE;
-    if (t->waiter_count > 0 && has_credit(c, c->window_bytes / 2)) {
-        list = t->waiters;
-        count = t->waiter_count;
-        t->waiters = NULL;
-        t->waiter_count = t->waiter_capacity = 0;
-    } else if (c->wanted != SL_PRODUCER_NONE && take_one_waiter(t, c->wanted)) {
-        one = c->wanted;
-    }
-    pthread_mutex_unlock(&t->lock);
-    sl_exchange__wake_producers(x, list, count, one);
-}
 
 /* Ends that waited for this peer. */
 static void send_ends(sl_exchange *x, uint32_t peer)

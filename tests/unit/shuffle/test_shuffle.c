@@ -742,37 +742,41 @@ static void end__of_no_rows_waits_for_a_peer_that_opens_late(void **state)
     world_free(w);
 }
 
-/* Producers of node 1 push all they have, and end or not; node 0 pulls what came. */
-static uint32_t credits_after(bool ends)
+/* Credits that node 1 has heard after its producers pushed chunks of 8,000 rows and node
+ * 0 pulled what came, each at once. */
+static uint32_t credits_heard(uint32_t chunks, int64_t credit, uint64_t *ret_bytes)
 {
     struct world *w = world_new(2, 5, 0, false);
     sl_error err;
-    w->chunks = 3;
-    w->credit = 1 << 20;
+    w->chunks = chunks;
+    w->rows = 8000;
+    w->credit = credit;
     open_exchanges(w);
-    sl_host_virtual_advance(w->host, 1000000);
-    for (uint32_t p = 1; p < PRODUCERS; p += 2) {
-        for (uint32_t i = 0; i < w->chunks + ends; i++)
-            assert_int_equal(run_producer(w, p, &err), SL_OK);
-        assert_int_equal(w->pushed[p], w->chunks);
+    for (uint32_t i = 0; i < chunks * PRODUCERS; i++) {
+        for (uint32_t p = 1; p < PRODUCERS; p += 2)
+            if (w->pushed[p] < chunks)
+                assert_int_equal(run_producer(w, p, &err), SL_OK);
+        sl_host_virtual_advance(w->host, 100000);
+        for (uint32_t t = 0; t < TARGETS; t += 2)
+            while (w->nodes[0].target_runs[t])
+                assert_int_equal(run_target(w, t, &err), SL_OK);
     }
-    sl_host_virtual_advance(w->host, 1000000);
-    for (uint32_t t = 0; t < TARGETS; t += 2)
-        while (w->nodes[0].target_runs[t])
-            assert_int_equal(run_target(w, t, &err), SL_OK);
-    sl_host_virtual_advance(w->host, 1000000);
     uint32_t credits = w->nodes[1].credits_heard;
+    *ret_bytes = atomic_load(&w->nodes[0].exchange->received_bytes);
     run_to_end(w);
     check_rows(w);
     world_free(w);
     return credits;
 }
 
-static void pull__tells_no_credit_to_a_peer_that_has_ended(void **state)
+static void pull__tells_credit_by_the_quarter_of_a_window(void **state)
 {
+    uint64_t bytes;
     (void)state;
-    assert_true(credits_after(false) > 0);
-    assert_int_equal(credits_after(true), 0);
+    assert_int_equal(credits_heard(3, 16 << 20, &bytes), 0);
+    assert_true(bytes > 10000);
+    uint32_t credits = credits_heard(200, 1 << 20, &bytes);
+    assert_true(credits > 0 && credits <= bytes / (1 << 18));
 }
 
 /* ---- frames that are not what they say ---- */
@@ -1011,7 +1015,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pull__gets_every_row_once_whatever_the_link_does),
         cmocka_unit_test(pull__bounds_what_is_received_by_credit),
-        cmocka_unit_test(pull__tells_no_credit_to_a_peer_that_has_ended),
+        cmocka_unit_test(pull__tells_credit_by_the_quarter_of_a_window),
         cmocka_unit_test(in_flight__is_what_was_sent_and_not_consumed),
         cmocka_unit_test(in_flight__of_an_attempt_that_was_given_up_is_nothing),
         cmocka_unit_test(push__spills_later_producers_of_an_ordered_target),
