@@ -104,22 +104,30 @@ static void flush_later(void *user)
     sl_shuffle__settle(x);
 }
 
-/* out_lock held. True: the caller posts flush_later. */
-static bool append(sl_exchange *x, uint32_t peer, sl_bytes *frame)
+/* out_lock held; it leaves with post_flush(). */
+static void append(sl_exchange *x, uint32_t peer, sl_bytes *frame)
 {
     sl_xoutgoing *o = sl_calloc(1, sizeof *o);
     o->peer = peer;
     o->frame = sl_blob_take(frame);
     *x->out_last = o;
     x->out_last = &o->next;
-    bool post = !x->out_posted;
-    x->out_posted = true;
-    return post;
 }
 
 static void post_flush(sl_exchange *x)
 {
-    sl_host_post(x->config.shuffle->host, x, flush_later, x);
+    pthread_mutex_lock(&x->out_lock);
+    bool post = x->out_first != NULL && !x->out_posted;
+    x->out_posted = x->out_posted || post;
+    pthread_mutex_unlock(&x->out_lock);
+    if (post)
+        sl_host_post(x->config.shuffle->host, x, flush_later, x);
+}
+
+void sl_exchange_send(sl_exchange *x)
+{
+    if (x->config.shuffle != NULL)
+        post_flush(x);
 }
 
 void sl_exchange__send_small(sl_exchange *x, uint32_t peer, sl_shuffle_head head)
@@ -130,10 +138,9 @@ void sl_exchange__send_small(sl_exchange *x, uint32_t peer, sl_shuffle_head head
     sl_shuffle__write_head(&head, bytes);
     sl_bytes_append(&frame, bytes, sizeof bytes);
     pthread_mutex_lock(&x->out_lock);
-    bool post = append(x, peer, &frame);
+    append(x, peer, &frame);
     pthread_mutex_unlock(&x->out_lock);
-    if (post)
-        post_flush(x);
+    post_flush(x);
 }
 
 static sl_xflow *flow_of(sl_exchange *x, uint32_t producer, uint32_t peer)
@@ -145,7 +152,7 @@ static sl_xflow *flow_of(sl_exchange *x, uint32_t producer, uint32_t peer)
 }
 
 /* out_lock held: a block gets its number when it is put in line. */
-static bool append_block(sl_exchange *x, uint32_t producer, uint32_t target,
+static void append_block(sl_exchange *x, uint32_t producer, uint32_t target,
                          sl_bytes *frame, uint64_t rows)
 {
     uint32_t peer = x->targets[target].peer;
@@ -163,11 +170,11 @@ static bool append_block(sl_exchange *x, uint32_t producer, uint32_t target,
     sl_shuffle__write_head(&h, frame->data);
     atomic_fetch_add_explicit(&x->sent_blocks, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&x->sent_bytes, bytes, memory_order_relaxed);
-    return append(x, peer, frame);
+    append(x, peer, frame);
 }
 
 /* out_lock held. */
-static bool append_end(sl_exchange *x, uint32_t producer, uint32_t peer)
+static void append_end(sl_exchange *x, uint32_t producer, uint32_t peer)
 {
     const sl_xflow *f = flow_of(x, producer, peer);
     sl_bytes frame = { 0 };
@@ -180,13 +187,12 @@ static bool append_end(sl_exchange *x, uint32_t producer, uint32_t peer)
                           .bytes = f->bytes };
     sl_shuffle__write_head(&h, bytes);
     sl_bytes_append(&frame, bytes, sizeof bytes);
-    return append(x, peer, &frame);
+    append(x, peer, &frame);
 }
 
 /* A peer that did not open yet may have no such exchange and would drop the end. */
 void sl_exchange__end_remote(sl_exchange *x, uint32_t producer)
 {
-    bool post = false;
     for (uint32_t peer = 0; peer < x->config.peer_count; peer++) {
         if (!x->takes[peer])
             continue;
@@ -197,12 +203,11 @@ void sl_exchange__end_remote(sl_exchange *x, uint32_t producer)
             f->end_waits = true;
             x->ends_waiting++;
         } else if (f->pending == 0) {
-            post = append_end(x, producer, peer) || post;
+            append_end(x, producer, peer);
         }
         pthread_mutex_unlock(&x->out_lock);
     }
-    if (post)
-        post_flush(x);
+    post_flush(x);
 }
 
 static sl_xoutgoing *take_outgoing(sl_exchange *x)
@@ -404,14 +409,13 @@ static sl_code resend_one(sl_exchange *x, uint32_t target, const sl_xblock *b,
     }
     uint32_t peer = x->targets[target].peer;
     pthread_mutex_lock(&x->out_lock);
-    bool post = append_block(x, b->from, target, &frame, b->rows);
+    append_block(x, b->from, target, &frame, b->rows);
     sl_xflow *f = flow_of(x, b->from, peer);
     x->pending_count--;
     if (--f->pending == 0 && f->ended)
-        post = append_end(x, b->from, peer) || post;
+        append_end(x, b->from, peer);
     pthread_mutex_unlock(&x->out_lock);
-    if (post)
-        post_flush(x);
+    post_flush(x);
     return SL_OK;
 }
 
@@ -504,13 +508,10 @@ static enum way choose(sl_exchange *x, sl_xtarget *t, uint32_t producer, uint64_
 
 static void send_frames(sl_exchange *x, uint32_t producer, uint32_t target, frames *f)
 {
-    bool post = false;
     pthread_mutex_lock(&x->out_lock);
     for (uint32_t i = 0; i < f->count; i++)
-        post = append_block(x, producer, target, &f->items[i], f->rows[i]) || post;
+        append_block(x, producer, target, &f->items[i], f->rows[i]);
     pthread_mutex_unlock(&x->out_lock);
-    if (post)
-        post_flush(x);
 }
 
 sl_code sl_exchange__push_remote(sl_exchange *x, uint32_t producer, uint32_t target,
@@ -531,6 +532,7 @@ sl_code sl_exchange__push_remote(sl_exchange *x, uint32_t producer, uint32_t tar
     if (way == WAY_WAIT) {
         atomic_fetch_add_explicit(&x->blocked_pushes, 1, memory_order_relaxed);
         *ret_answer = SL_EXCHANGE_BLOCKED;
+        post_flush(x); /* credit comes for what has left */
         return SL_OK;
     }
     sl_code code = encode(chunk, &f, err);
@@ -560,7 +562,6 @@ sl_code sl_exchange__push_remote(sl_exchange *x, uint32_t producer, uint32_t tar
 /* Ends that waited for this peer. */
 static void send_ends(sl_exchange *x, uint32_t peer)
 {
-    bool post = false;
     pthread_mutex_lock(&x->out_lock);
     x->has_opened[peer] = true;
     for (uint32_t i = 0; i < x->config.producer_count; i++) {
@@ -569,11 +570,10 @@ static void send_ends(sl_exchange *x, uint32_t peer)
             continue;
         f[peer].end_waits = false;
         x->ends_waiting--;
-        post = append_end(x, i, peer) || post;
+        append_end(x, i, peer);
     }
     pthread_mutex_unlock(&x->out_lock);
-    if (post)
-        post_flush(x);
+    post_flush(x);
 }
 
 void sl_exchange__on_open(sl_exchange *x, uint32_t peer, uint64_t window_bytes)

@@ -290,6 +290,8 @@ static sl_code run_producer(struct world *w, uint32_t p, sl_error *err)
     sl_chunk *c = make_chunk((int64_t)p * 100000 + k, rows_in(w, p, k));
     n->producer_runs[p] = false; /* a wake during the push counts */
     sl_code code = sl_exchange_push(n->exchange, p, target_of(p, k), c, &answer, err);
+    if (w->pushed[p] % 3 == 0) /* and with the end */
+        sl_exchange_send(n->exchange);
     if (code == SL_OK && answer == SL_EXCHANGE_TAKEN) {
         w->rows_of[p] += c->selected;
         w->pushed[p]++;
@@ -677,7 +679,7 @@ static void on_message__drops_blocks_of_an_older_attempt(void **state)
     for (uint32_t p = 1; p < PRODUCERS; p += 2)
         for (uint32_t i = 0; i < 8; i++)
             assert_int_equal(run_producer(w, p, &err), SL_OK);
-    sl_host_virtual_advance(w->host, 100000);
+    sl_host_virtual_advance(w->host, 2000000);
     assert_true(sl_shuffle_counted(SL_SHUFFLE_METRIC_STALE) > before);
     assert_int_equal(stats_of(&w->nodes[0]).received_blocks, 0);
     world_free(w);
