@@ -107,14 +107,20 @@ static void write_strings(const sl_column *c, const uint64_t *validity, const ro
         memcpy(lengths + (size_t)i * 4, &length, 4);
         total += length;
     }
-    uint8_t *to = extend(out, total);
+    uint8_t *to = extend(out, total + SL_STRING_INLINE_MAX); /* room to copy too much */
+    out->size_bytes -= SL_STRING_INLINE_MAX;
     for (uint32_t i = 0; i < r->count; i++) {
         uint32_t row = row_at(r, i);
         if (validity != NULL && !sl_bitmap_get(validity, row))
             continue;
-        memcpy(to, sl_string_data(&views[row]), views[row].length);
-        to += views[row].length;
+        const sl_string_view *v = &views[row];
+        if (v->length <= SL_STRING_INLINE_MAX)
+            memcpy(to, v->u.inlined, SL_STRING_INLINE_MAX);
+        else
+            memcpy(to, v->u.ref.data, v->length);
+        to += v->length;
     }
+    out->data[out->size_bytes] = 0;
 }
 
 static bool has_null(const sl_column *c, const rows *r)
@@ -230,6 +236,7 @@ static sl_code read_strings(input *in, sl_column *c, sl_string_view *views, sl_e
         sl_column__take(c, buffer);
     }
     const uint8_t *from = total != 0 ? bytes.data : (const uint8_t *)"";
+    const uint8_t *end = from + total;
     for (uint32_t i = 0; i < in->rows; i++) {
         uint32_t length;
         memcpy(&length, lengths.data + (size_t)i * 4, 4);
@@ -238,7 +245,10 @@ static sl_code read_strings(input *in, sl_column *c, sl_string_view *views, sl_e
             data = memcpy(heap, from, length);
             heap += length;
         }
-        views[i] = sl_string_view_make((const char *)data, length);
+        if (end - from >= SL_STRING_INLINE_MAX) /* the common case, without a call */
+            sl_string_view_put(&views[i], (const char *)data, length);
+        else
+            views[i] = sl_string_view_make((const char *)data, length);
         from += length;
     }
     return SL_OK;
