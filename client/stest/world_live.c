@@ -246,6 +246,14 @@ static uint32_t running(const stest_world *w)
     return n;
 }
 
+/* on_death works on the world while this thread waits for the cluster, and at no other
+ * time, since then no query works: what either did before, the other sees. */
+static void meet(const live *l)
+{
+    stest_cluster_lock(cluster_of(l));
+    stest_cluster_unlock(cluster_of(l));
+}
+
 /* Each query takes what there is for it; a driver that dies meanwhile is asked again when
  * it is back. */
 static sl_code drain(live *l, sl_error *err)
@@ -256,9 +264,11 @@ static sl_code drain(live *l, sl_error *err)
         bool done = false;
         if (q->is_over || q->id[0] == '\0')
             continue;
-        if (sl_client_process_all(l->client, q->id, PATIENCE_MS, &done, NULL) ==
-                SL_CLIENT_OK &&
-            !done)
+        meet(l);
+        sl_client_status status =
+            sl_client_process_all(l->client, q->id, PATIENCE_MS, &done, NULL);
+        meet(l);
+        if (status == SL_CLIENT_OK && !done)
             return sl_fail(err, SL_ETIMEOUT,
                            "query %s has not come to rest in %d s: does a batch fail and "
                            "run again for ever?",
@@ -318,6 +328,8 @@ static sl_code note_run(live *l, stest_query *q, sl_error *err)
     return SL_OK;
 }
 
+/* A query that was started looks at its sources at once; when this returns it has, and
+ * what is fed from now on is for the next time it is asked. */
 static sl_code run(stest_world *w, const sl_statement *s, sl_arena *arena,
                    const char *sql, stest_answer *ret, sl_error *err)
 {
@@ -329,21 +341,28 @@ static sl_code run(stest_world *w, const sl_statement *s, sl_arena *arena,
     stest_query *q =
         s->kind == SL_ST_CREATE_STREAMING_QUERY ? stest_world_query(w, s->name) : NULL;
     sl_arena_free(arena);
-    if (sl_client_next(l->client, text, strlen(text), &place, &result, &e) !=
-        SL_CLIENT_OK) {
+    meet(l);
+    sl_client_status status =
+        sl_client_next(l->client, text, strlen(text), &place, &result, &e);
+    meet(l);
+    if (status != SL_CLIENT_OK) {
         ret->kind = SL_ANSWER_ERROR;
         ret->error = error_of(w, &e);
         return SL_OK;
     }
     take_answer(l, result, ret);
-    return q != NULL ? note_run(l, q, err) : SL_OK;
+    if (q == NULL)
+        return SL_OK;
+    SL_TRY(note_run(l, q, err));
+    return settle(w, err);
 }
 
 /* ---- processes ---- */
 
 static sl_code restart(stest_world *w, sl_error *err)
 {
-    return stest_cluster_restart_driver(w->config.cluster, err);
+    SL_TRY(stest_cluster_restart_driver(w->config.cluster, err));
+    return settle(w, err); /* resumed queries look at their sources */
 }
 
 static sl_code crash_at(stest_world *w, const char *failpoint, uint32_t pass,
