@@ -46,7 +46,6 @@ struct sl_client {
     sl_options *options;
     bool is_welcome;
     bool is_ready;    /* welcome, and the session is what it was */
-    bool is_cut_off;  /* the connection dropped */
     sl_error refused; /* by WELCOME */
     sl_call *calls;
     uint64_t last_call;
@@ -70,6 +69,7 @@ struct sl_client {
     char **own_queries; /* lock: ids of those that run, to attach to again */
     uint32_t own_query_count;
     uint32_t driver_lives;       /* lock: seen */
+    bool is_cut_off;             /* lock: the connection dropped */
     uint64_t cancels;            /* lock */
     sl_client_listener listener; /* lock */
     void *listener_user;

@@ -96,6 +96,21 @@ void sl_client__ready(sl_client *c)
     }
 }
 
+static void set_cut_off(sl_client *c, bool is_cut_off)
+{
+    pthread_mutex_lock(&c->lock);
+    c->is_cut_off = is_cut_off;
+    pthread_mutex_unlock(&c->lock);
+}
+
+bool sl_client_is_connected(sl_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool is_connected = !c->is_cut_off;
+    pthread_mutex_unlock(&c->lock);
+    return is_connected;
+}
+
 /* Nobody is there to cancel it, but its caller need not wait. A driver that is there all
  * the same hears of it when it can. */
 static void cancel_here(sl_client *c)
@@ -133,7 +148,7 @@ void sl_client__submit(void *user)
     }
     if (c->is_ready)
         send_or_fail(call); /* it may be over */
-    if (is_cancel && (!c->is_ready || c->is_cut_off))
+    if (is_cancel && (!c->is_ready || !sl_client_is_connected(c)))
         cancel_here(c);
 }
 
@@ -298,7 +313,7 @@ static void on_peer(void *user, const char *from, uint64_t incarnation)
     (void)from;
     uint64_t before = c->driver_incarnation;
     c->driver_incarnation = incarnation;
-    c->is_cut_off = false;
+    set_cut_off(c, false);
     if (before != 0 && before != incarnation)
         start_again(c);
 }
@@ -307,7 +322,7 @@ static void on_link(void *user, const char *peer, uint64_t incarnation, bool up)
 {
     sl_client *c = (sl_client *)user;
     (void)incarnation;
-    c->is_cut_off = !up;
+    set_cut_off(c, !up);
     if (!up && (c->calls != NULL || c->own_query_count > 0))
         log_warn("DRIVER-AWAY", "the connection to %s dropped; waiting for it", peer);
 }

@@ -204,6 +204,15 @@ static void on_signal(struct script *s, int count)
 {
     if (count > 2)
         _exit(130); /* a blocked pipe holds up a batch: as a kill, which loses nothing */
+    if (!sl_client_is_connected(s->client)) {
+        if (count > 1)
+            _exit(130); /* the queries are the driver's */
+        fputs("note: the driver is away; its queries go on when it is back, Ctrl-C again "
+              "leaves them to it\n",
+              stderr);
+        sl_client_cancel(s->client); /* what waits for the driver */
+        return;
+    }
     (void)sl_client_stop(s->client, NULL, count > 1, NULL);
     if (count > 1 || sl_client_active_count(s->client) == 0)
         sl_client_cancel(s->client); /* a SELECT */

@@ -364,6 +364,10 @@ static uint32_t say_what_runs(struct shell *s, const char *what)
 
 static void leave(struct shell *s)
 {
+    if (!sl_client_is_connected(s->client)) {
+        say(s, "the driver is away; its queries go on when it is back\n");
+        return;
+    }
     if (is_elsewhere(s->config->master)) {
         if (say_what_runs(s, "goes on at the cluster:") > 0)
             say(s, "(STOP STREAMING QUERY name ends one)\n");

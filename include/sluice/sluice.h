@@ -263,6 +263,9 @@ SL_API sl_client_status sl_client_cluster_queries(sl_client *c,
                                                   uint32_t *ret_count,
                                                   sl_client_error *err);
 SL_API void sl_client_queries_free(sl_client_query *queries);
+/* False: the connection to the driver dropped, and it is waited for: what is asked now is
+ * answered when it, or the next driver there, is back. */
+SL_API bool sl_client_is_connected(sl_client *client);
 SL_API uint32_t sl_client_active_count(sl_client *c);
 
 /* Spark's StreamingQueryStatus as JSON. Free with sl_client_text_free(). */

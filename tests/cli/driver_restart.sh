@@ -79,5 +79,33 @@ for point in driver.statement driver.statement.answer driver.registry.put driver
         [ $died = 1 ] || break # it is passed no more often
     done
 done
+
+# Ctrl-C while the driver is away: the first says so, the second leaves, and the query goes on with the driver.
+rm -rf "$work/k" "$work/driver" "$work/w" "$work"/*.log
+start_driver driver A=
+start_worker w1 A=
+wait_for_file "$work/driver.log" 'JOINED' 10 || fail "no cluster for Ctrl-C"
+cat >"$work/endless.sql" <<SQL
+CREATE TABLE r (timestamp TIMESTAMP, value BIGINT) USING rate OPTIONS (rowsPerSecond 10);
+CREATE STREAMING QUERY endless TRIGGER PROCESSING TIME '100 milliseconds' INTO noop AS SELECT value FROM STREAM r;
+SQL
+"$sluice" run "$work/endless.sql" --master "ipc://$work/d.ipc" >"$work/console" 2>"$work/client.log" &
+client=$!
+for _ in $(seq 200); do
+    "$sluice" query list --json --master "ipc://$work/d.ipc" 2>/dev/null | grep -qE 'endless.*"lastBatch": *[0-9]' && break
+    sleep 0.05
+done
+kill_hard driver
+wait_for_file "$work/client.log" DRIVER-AWAY 10 || fail "the client does not say that the driver is away"
+kill -INT "$client"
+wait_for_file "$work/client.log" 'Ctrl-C again' 10 || fail "the first Ctrl-C says nothing"
+kill -0 "$client" 2>/dev/null || fail "the first Ctrl-C has ended the client"
+kill -INT "$client"
+wait_for_end "$client" 10 || fail "the second Ctrl-C does not end the client"
+wait "$client"
+[ $? -eq 130 ] || fail "a client that Ctrl-C ends has another exit code"
+start_driver driver A=
+wait_for_file "$work/driver.log" 'QUERY-RESUMED.*endless' 10 || fail "the query does not go on"
+cluster_end
 echo "killed $killed times"
 [ "$killed" -ge 14 ] || fail "too few failpoints were reached"

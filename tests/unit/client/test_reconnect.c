@@ -335,7 +335,9 @@ static void cancel__needs_no_driver(void **state)
     pthread_t other;
     sl_client *c = open_client(d, rules);
     assert_int_equal(pthread_create(&other, NULL, cancel_soon, c), 0);
+    assert_true(sl_client_is_connected(c));
     assert_int_equal(sl_client_execute(c, "SHOW TABLES", NULL, &e), SL_CLIENT_CANCELLED);
+    assert_false(sl_client_is_connected(c));
     pthread_join(other, NULL);
     sl_client_close(c);
 }
