@@ -251,7 +251,7 @@ static char *prompt_of(EditLine *edit)
     return (char *)(uintptr_t)((sl_terminal *)user)->prompt;
 }
 
-static unsigned char on_tab(EditLine *edit, int key)
+static unsigned char on_tab(EditLine *edit, wint_t key)
 {
     void *user = NULL;
     char *insert = NULL, *list = NULL;
@@ -389,7 +389,8 @@ sl_terminal *sl_terminal_new(const char *history_path, sl_terminal_complete comp
     history(t->history, &event, H_SETUNIQUE, 1);
     load_history(t);
     el_set(t->edit, EL_HIST, history, t->history);
-    el_set(t->edit, EL_ADDFN, "complete", "complete a name", on_tab);
+    /* wide: of the others libedit makes copies that it never frees */
+    el_wset(t->edit, EL_ADDFN, L"complete", L"complete a name", on_tab);
     el_set(t->edit, EL_BIND, "^I", "complete", NULL);
     el_set(t->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(t->edit, NULL); /* ~/.editrc */
