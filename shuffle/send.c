@@ -224,6 +224,8 @@ static sl_xoutgoing *take_outgoing(sl_exchange *x)
 static void put_back(sl_exchange *x, sl_xoutgoing *list)
 {
     sl_xoutgoing **end = &list;
+    if (list == NULL)
+        return;
     pthread_mutex_lock(&x->out_lock);
     while (*end != NULL)
         end = &(*end)->next;
@@ -240,37 +242,95 @@ static void outgoing_free(sl_xoutgoing *o)
     sl_free(o);
 }
 
-void sl_exchange__drop_outgoing(sl_exchange *x)
+/* The first frame of the list, with what follows for the same peer as far as it goes into
+ * a pack; the order of each peer's frames is kept. */
+static sl_xoutgoing *take_for_a_peer(sl_xoutgoing **list, size_t *ret_bytes)
 {
-    for (sl_xoutgoing *o = take_outgoing(x), *next; o != NULL; o = next) {
+    sl_xoutgoing *first = *list, *last = first, **at;
+    uint32_t peer = first->peer;
+    *ret_bytes = first->frame->size_bytes;
+    *list = first->next;
+    for (at = list; *at != NULL;) {
+        sl_xoutgoing *o = *at;
+        if (o->peer != peer) {
+            at = &o->next;
+            continue;
+        }
+        if (*ret_bytes + o->frame->size_bytes > SL_SHUFFLE_PACK_BYTES_MAX)
+            break;
+        *ret_bytes += o->frame->size_bytes;
+        *at = o->next;
+        last->next = o;
+        last = o;
+    }
+    last->next = NULL;
+    return first;
+}
+
+/* One message for many small ones: each wakes two threads at either end. */
+static sl_blob *pack(const sl_exchange *x, const sl_xoutgoing *first, size_t bytes)
+{
+    sl_bytes b = { 0 };
+    uint8_t head[SL_SHUFFLE_HEAD_BYTES];
+    sl_shuffle_head h = { .kind = SL_SHUFFLE_PACK, .id = x->id, .bytes = bytes };
+    if (first->next == NULL)
+        return sl_blob_ref(first->frame);
+    for (const sl_xoutgoing *o = first; o != NULL; o = o->next)
+        h.index++;
+    sl_shuffle__write_head(&h, head);
+    sl_bytes_reserve(&b, sizeof head + bytes);
+    sl_bytes_append(&b, head, sizeof head);
+    for (const sl_xoutgoing *o = first; o != NULL; o = o->next)
+        sl_bytes_append(&b, o->frame->data, o->frame->size_bytes);
+    return sl_blob_take(&b);
+}
+
+static void free_all(sl_xoutgoing *o)
+{
+    for (sl_xoutgoing *next; o != NULL; o = next) {
         next = o->next;
         outgoing_free(o);
     }
+}
+
+void sl_exchange__drop_outgoing(sl_exchange *x)
+{
+    free_all(take_outgoing(x));
+}
+
+static sl_code send_to_a_peer(sl_exchange *x, const sl_xoutgoing *first, size_t bytes,
+                              sl_error *err)
+{
+    sl_blob *frame = pack(x, first, bytes);
+    sl_code code = sl_channel_send_blob(x->config.shuffle->channel,
+                                        x->peers[first->peer].address, frame, err);
+    sl_blob_unref(frame);
+    if (code != SL_OK && code != SL_EAGAIN)
+        sl_error_prefix(err, "sending to %s", x->peers[first->peer].address);
+    return code;
 }
 
 /* A peer whose channel is full holds up the rest of this exchange's frames, but not for
  * long: on_room flushes again, and credit bounds what waits. */
 void sl_exchange__flush(sl_exchange *x)
 {
-    sl_xoutgoing *o = take_outgoing(x);
-    while (o != NULL) {
+    sl_xoutgoing *list = take_outgoing(x);
+    while (list != NULL) {
         sl_error err;
-        sl_code code = sl_channel_send_blob(x->config.shuffle->channel,
-                                            x->peers[o->peer].address, o->frame, &err);
-        if (code == SL_EAGAIN) {
-            put_back(x, o);
-            return;
+        size_t bytes;
+        sl_xoutgoing *some = take_for_a_peer(&list, &bytes);
+        sl_code code = send_to_a_peer(x, some, bytes, &err);
+        if (code == SL_OK) {
+            free_all(some);
+            continue;
         }
-        if (code != SL_OK) {
-            sl_error_prefix(&err, "sending to %s", x->peers[o->peer].address);
-            put_back(x, o);
-            sl_exchange__fail(x, &err);
-            sl_exchange__drop_outgoing(x);
+        put_back(x, list);
+        put_back(x, some); /* in front */
+        if (code == SL_EAGAIN)
             return;
-        }
-        sl_xoutgoing *next = o->next;
-        outgoing_free(o);
-        o = next;
+        sl_exchange__fail(x, &err);
+        sl_exchange__drop_outgoing(x);
+        return;
     }
 }
 

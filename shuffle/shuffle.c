@@ -145,7 +145,57 @@ static void deliver(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h,
     case SL_SHUFFLE_WANT:
         sl_exchange__on_credit(x, peer, h);
         break;
+    case SL_SHUFFLE_PACK: /* taken apart before */
+        break;
     }
+}
+
+/* frame: only a block's is kept. */
+static void take_frame(sl_shuffle *s, const char *from, uint64_t incarnation,
+                       const sl_shuffle_head *h, sl_blob *frame)
+{
+    sl_exchange *x = find_exchange(s, &h->id);
+    if (x == NULL && h->kind == SL_SHUFFLE_OPEN) {
+        remember(s, from, incarnation, h);
+        return;
+    }
+    uint32_t peer = x != NULL ? find_peer(x, from, incarnation) : UINT32_MAX;
+    if (peer != UINT32_MAX)
+        deliver(x, peer, h, frame);
+    else if (h->kind == SL_SHUFFLE_BLOCK || h->kind == SL_SHUFFLE_END)
+        /* credit for an exchange that has sent all and is gone is nothing strange */
+        sl_shuffle_count(SL_SHUFFLE_METRIC_STALE, 1);
+}
+
+/* A block gets memory of its own, so that one that waits for long does not hold up that
+ * of the others. */
+static sl_code take_packed(sl_shuffle *s, const char *from, uint64_t incarnation,
+                           sl_span bytes, sl_error *err)
+{
+    sl_shuffle_head h;
+    SL_TRY(sl_shuffle__read_head(bytes, &h, err));
+    if (h.kind == SL_SHUFFLE_PACK)
+        return sl_fail(err, SL_ECORRUPT, "a pack within a pack of shuffle frames");
+    sl_blob *frame = h.kind == SL_SHUFFLE_BLOCK ? sl_blob_copy(bytes) : NULL;
+    take_frame(s, from, incarnation, &h, frame);
+    sl_blob_unref(frame);
+    return SL_OK;
+}
+
+static sl_code take_pack(sl_shuffle *s, const char *from, uint64_t incarnation,
+                         const sl_shuffle_head *pack, sl_span bytes, sl_error *err)
+{
+    sl_reader payload = sl_reader_of(sl_span_of(
+        bytes.data + SL_SHUFFLE_HEAD_BYTES, bytes.size_bytes - SL_SHUFFLE_HEAD_BYTES));
+    sl_span frame;
+    uint64_t count = 0;
+    for (; sl_shuffle__next_packed(&payload, &frame); count++)
+        SL_TRY(take_packed(s, from, incarnation, frame, err));
+    if (count != pack->index || payload.at != payload.size_bytes)
+        return sl_fail(err, SL_ECORRUPT,
+                       "a pack says %llu shuffle frames, and %llu are whole",
+                       (unsigned long long)pack->index, (unsigned long long)count);
+    return SL_OK;
 }
 
 bool sl_shuffle_on_message(sl_shuffle *s, const char *from, uint64_t incarnation,
@@ -155,24 +205,15 @@ bool sl_shuffle_on_message(sl_shuffle *s, const char *from, uint64_t incarnation
     sl_error err;
     if (!sl_shuffle__is_frame(sl_blob_span(frame)))
         return false;
-    if (sl_shuffle__read_head(sl_blob_span(frame), &h, &err) != SL_OK) {
+    sl_code code = sl_shuffle__read_head(sl_blob_span(frame), &h, &err);
+    if (code == SL_OK && h.kind == SL_SHUFFLE_PACK)
+        code = take_pack(s, from, incarnation, &h, sl_blob_span(frame), &err);
+    else if (code == SL_OK)
+        take_frame(s, from, incarnation, &h, frame);
+    if (code != SL_OK) {
         log_debug("SHUFFLE-BAD-FRAME", "from %s: %s", from, err.text);
         sl_shuffle_count(SL_SHUFFLE_METRIC_MALFORMED, 1);
-        return true;
     }
-    sl_exchange *x = find_exchange(s, &h.id);
-    if (x == NULL && h.kind == SL_SHUFFLE_OPEN) {
-        remember(s, from, incarnation, &h);
-        return true;
-    }
-    uint32_t peer = x != NULL ? find_peer(x, from, incarnation) : UINT32_MAX;
-    if (peer == UINT32_MAX) {
-        /* credit for an exchange that has sent all and is gone is nothing strange */
-        if (h.kind == SL_SHUFFLE_BLOCK || h.kind == SL_SHUFFLE_END)
-            sl_shuffle_count(SL_SHUFFLE_METRIC_STALE, 1);
-        return true;
-    }
-    deliver(x, peer, &h, frame);
     return true;
 }
 

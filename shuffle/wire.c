@@ -62,13 +62,28 @@ sl_code sl_shuffle__read_head(sl_span frame, sl_shuffle_head *ret, sl_error *err
     if (crc != sl_crc32c(0, frame.data, 72))
         return sl_fail(err, SL_ECORRUPT, "the checksum of a shuffle frame is wrong");
     if (version != VERSION || zero != 0 || sl_read_u32(&r) != 0 ||
-        kind < SL_SHUFFLE_OPEN || kind > SL_SHUFFLE_WANT)
+        kind < SL_SHUFFLE_OPEN || kind > SL_SHUFFLE_PACK)
         return sl_fail(err, SL_ECORRUPT, "shuffle frame of version %u, kind %u", version,
                        kind);
     size_t payload = frame.size_bytes - SL_SHUFFLE_HEAD_BYTES;
-    if (payload != (h.kind == SL_SHUFFLE_BLOCK ? h.bytes : 0))
+    bool has_payload = h.kind == SL_SHUFFLE_BLOCK || h.kind == SL_SHUFFLE_PACK;
+    if (payload != (has_payload ? h.bytes : 0))
         return sl_fail(err, SL_ECORRUPT, "a shuffle frame says %llu bytes and has %zu",
                        (unsigned long long)h.bytes, payload);
     *ret = h;
     return SL_OK;
+}
+
+bool sl_shuffle__next_packed(sl_reader *payload, sl_span *ret)
+{
+    size_t left = payload->size_bytes - payload->at;
+    const uint8_t *frame = payload->data + payload->at;
+    if (left < SL_SHUFFLE_HEAD_BYTES)
+        return false;
+    sl_reader at_bytes = sl_reader_of(sl_span_of(frame + 64, 8));
+    uint64_t bytes = frame[5] == SL_SHUFFLE_BLOCK ? sl_read_u64(&at_bytes) : 0;
+    if (bytes > left - SL_SHUFFLE_HEAD_BYTES)
+        return false;
+    *ret = sl_read_bytes(payload, SL_SHUFFLE_HEAD_BYTES + (size_t)bytes);
+    return true;
 }

@@ -15,8 +15,11 @@
  *   48     8    index of the block; END: number of blocks
  *   56     8    rows
  *   64     8    bytes: of the payload, of all payloads (END), consumed (CREDIT), credit
- * (OPEN) 72     4    CRC-32C of bytes 0-71 76     4    zero 80     n    BLOCK: a chunk
- * (docs/formats/chunk.md, with its own checksum)
+ *               (OPEN)
+ *   72     4    CRC-32C of bytes 0-71
+ *   76     4    zero
+ *   80     n    BLOCK: a chunk (docs/formats/chunk.md, with its own checksum); PACK:
+ *               frames, one after the other
  *
  * Thread: any. */
 
@@ -26,6 +29,7 @@
 #include "base/blob.h"
 
 #define SL_SHUFFLE_HEAD_BYTES 80u
+#define SL_SHUFFLE_PACK_BYTES_MAX (256u << 10) /* frames that are more go alone */
 #define SL_SHUFFLE_BLOCK_BYTES_MAX                                                       \
     (1u << 20) /* of payload, unless a single row is more */
 
@@ -35,6 +39,7 @@ typedef enum sl_shuffle_kind {
     SL_SHUFFLE_END = 3,
     SL_SHUFFLE_CREDIT = 4,
     SL_SHUFFLE_WANT = 5,
+    SL_SHUFFLE_PACK = 6,
 } sl_shuffle_kind;
 
 /* Which exchange. */
@@ -61,5 +66,7 @@ bool sl_shuffle__is_frame(sl_span frame);
 void sl_shuffle__write_head(const sl_shuffle_head *h, uint8_t *ret);
 SL_CHECKED sl_code sl_shuffle__read_head(sl_span frame, sl_shuffle_head *ret,
                                          sl_error *err);
+/* The next frame of a pack's payload, not yet validated; false: what is left is none. */
+bool sl_shuffle__next_packed(sl_reader *payload, sl_span *ret);
 
 #endif /* SL_SHUFFLE_WIRE_PRIVATE_H */

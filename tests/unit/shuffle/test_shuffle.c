@@ -968,6 +968,106 @@ static void on_message__survives_any_bytes(void **state)
 }
 
 /* Blocks are at most a MiB: a larger chunk goes in pieces. */
+/* Two blocks of producer 1 for target 0, 3 rows each, and its end. */
+static sl_bytes frames_of_a_pack(void)
+{
+    sl_bytes all = { 0 }, chunk = chunk_bytes();
+    for (uint64_t i = 0; i < 3; i++) {
+        sl_shuffle_head block = { .kind = SL_SHUFFLE_BLOCK,
+                                  .producer = 1,
+                                  .index = i,
+                                  .rows = 3,
+                                  .bytes = chunk.size_bytes };
+        sl_shuffle_head end = { .kind = SL_SHUFFLE_END,
+                                .producer = 1,
+                                .index = 2,
+                                .rows = 6,
+                                .bytes = 2 * chunk.size_bytes };
+        sl_blob *f = i < 2 ? frame_of(block, sl_bytes_span(&chunk))
+                           : frame_of(end, (sl_span){ 0 });
+        sl_bytes_append(&all, f->data, f->size_bytes);
+        sl_blob_unref(f);
+    }
+    sl_bytes_deinit(&chunk);
+    return all;
+}
+
+/* Node 0 is given a pack that says `count` frames; returns how many frames were bad. */
+static int64_t give_pack(struct world *w, uint64_t count, sl_span frames)
+{
+    int64_t before = sl_shuffle_counted(SL_SHUFFLE_METRIC_MALFORMED);
+    give(w,
+         (sl_shuffle_head){
+             .kind = SL_SHUFFLE_PACK, .index = count, .bytes = frames.size_bytes },
+         frames);
+    return sl_shuffle_counted(SL_SHUFFLE_METRIC_MALFORMED) - before;
+}
+
+static void pack__is_its_frames_one_after_the_other(void **state)
+{
+    (void)state;
+    sl_bytes frames = frames_of_a_pack();
+    struct world *w = two_open();
+    assert_int_equal(give_pack(w, 3, sl_bytes_span(&frames)), 0);
+    assert_int_equal(stats_of(&w->nodes[0]).received_blocks, 2);
+    assert_true(atomic_load(&w->nodes[0].exchange->producers[1].ended));
+    assert_int_equal(w->nodes[0].failures, 0);
+    world_free(w);
+    sl_bytes_deinit(&frames);
+}
+
+static void pack__that_is_not_whole_is_counted(void **state)
+{
+    (void)state;
+    sl_bytes frames = frames_of_a_pack();
+    struct world *w = two_open();
+    assert_int_equal(give_pack(w, 2, sl_bytes_span(&frames)), 1); /* another number */
+    world_free(w);
+    w = two_open();
+    assert_int_equal(give_pack(w, 3, sl_span_of(frames.data, frames.size_bytes - 1)), 1);
+    world_free(w);
+    w = two_open();
+    assert_int_equal(give_pack(w, 1, (sl_span){ 0 }), 1);
+    sl_blob *inner =
+        frame_of((sl_shuffle_head){ .kind = SL_SHUFFLE_PACK }, (sl_span){ 0 });
+    assert_int_equal(give_pack(w, 1, sl_blob_span(inner)), 1); /* a pack within a pack */
+    sl_blob_unref(inner);
+    world_free(w);
+    sl_bytes_deinit(&frames);
+}
+
+/* Rows are what they were, or the attempt fails; the seed is printed. */
+static void pack__survives_any_bytes(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 20260103; seed < 20260103 + 2000; seed++) {
+        sl_bytes frames = frames_of_a_pack();
+        struct world *w = two_open();
+        w->random = seed;
+        for (uint64_t flips = 1 + next_random(w) % 3; flips > 0; flips--)
+            frames.data[next_random(w) % frames.size_bytes] ^=
+                (uint8_t)(1u << next_random(w) % 8);
+        int64_t bad = give_pack(w, 3, sl_bytes_span(&frames));
+        for (bool more = true; more;) {
+            sl_error err;
+            sl_exchange_answer answer;
+            sl_chunk *c = NULL;
+            sl_code code = sl_exchange_pull(w->nodes[0].exchange, 0, &answer, &c, &err);
+            assert_true(code == SL_OK || code == SL_ELOST);
+            more = code == SL_OK && answer == SL_EXCHANGE_CHUNK;
+            if (more && (c->selected != 3 || sl_column_i64(&c->columns[0])[2] != 100000))
+                fail_msg("seed %llu: other rows", (unsigned long long)seed);
+            if (code == SL_OK && answer == SL_EXCHANGE_BLOCKED && bad == 0 &&
+                w->nodes[0].failures == 0)
+                fail_msg("seed %llu: nothing was found", (unsigned long long)seed);
+            bad += code == SL_ELOST;
+            sl_chunk_unref(c);
+        }
+        world_free(w);
+        sl_bytes_deinit(&frames);
+    }
+}
+
 static void push__cuts_a_large_chunk_into_blocks(void **state)
 {
     (void)state;
@@ -1034,6 +1134,9 @@ int main(void)
         cmocka_unit_test(block__of_a_damaged_chunk_fails_the_pull_with_lost),
         cmocka_unit_test(block__for_somebody_else_is_ignored),
         cmocka_unit_test(on_message__survives_any_bytes),
+        cmocka_unit_test(pack__is_its_frames_one_after_the_other),
+        cmocka_unit_test(pack__that_is_not_whole_is_counted),
+        cmocka_unit_test(pack__survives_any_bytes),
         cmocka_unit_test(push__cuts_a_large_chunk_into_blocks),
     };
     return cmocka_run_group_tests_name("shuffle/shuffle", tests, NULL, NULL);
