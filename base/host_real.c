@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -80,6 +81,7 @@ struct real_host {
     bool stopping;
     pthread_cond_t job_finished; /* for close_owner */
     uint32_t closers;
+    _Atomic uint32_t wakers; /* threads that wake another after they let the lock go */
     bool spins;
     sl_failpoint *failpoint; /* NULL: none will ever be armed */
 };
@@ -171,14 +173,19 @@ static void spin_ended(spinner *s, bool found)
 
 /* ---- the loop's queue; lock held ---- */
 
-static void wake_loop(real_host *r)
+/* Lets the lock go, then wakes the loop: a thread that is woken while the lock is held
+ * runs into it at once, and both are switched twice. The host is not freed meanwhile. */
+static void unlock_and_wake_loop(real_host *r)
 {
-    if (r->polling) {
-        r->polling = false; /* one write wakes it */
+    bool was_polling = r->polling;
+    r->polling = false; /* one write wakes it */
+    atomic_fetch_add_explicit(&r->wakers, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&r->lock);
+    if (was_polling)
         sl_watches__wake(r->watches);
-    } else {
+    else
         pthread_cond_signal(&r->loop_wake);
-    }
+    atomic_fetch_sub_explicit(&r->wakers, 1, memory_order_release);
 }
 
 static void push_event(real_host *r, const sl_event *e)
@@ -195,7 +202,6 @@ static void push_event(real_host *r, const sl_event *e)
     }
     r->ring[(r->ring_head + r->ring_count++) % r->ring_capacity] = *e;
     atomic_fetch_add_explicit(&r->loop_fed, 1, memory_order_relaxed);
-    wake_loop(r);
 }
 
 /* The next thing to do now: a due timer and an event take turns, so that neither starves
@@ -308,7 +314,7 @@ static void real_post(sl_host *h, void *owner, void (*fn)(void *user), void *use
     sl_event e = { .kind = SL_EVENT_POST, .owner = owner, .fn = fn, .user = user };
     pthread_mutex_lock(&r->lock);
     push_event(r, &e);
-    pthread_mutex_unlock(&r->lock);
+    unlock_and_wake_loop(r);
 }
 
 static sl_timer_ref real_timer(sl_host *h, void *owner, int64_t at_mono_us,
@@ -324,8 +330,7 @@ static sl_timer_ref real_timer(sl_host *h, void *owner, int64_t at_mono_us,
     e.id = ++r->timer_last;
     sl_event_heap__push(&r->timers, &e);
     atomic_fetch_add_explicit(&r->loop_fed, 1, memory_order_relaxed);
-    wake_loop(r); /* it may be the earliest now */
-    pthread_mutex_unlock(&r->lock);
+    unlock_and_wake_loop(r); /* it may be the earliest now */
     return (sl_timer_ref){ e.id };
 }
 
@@ -422,6 +427,8 @@ static void *lane_main(void *argument)
         lane->running = NULL;
         if (r->closers > 0)
             pthread_cond_broadcast(&r->job_finished);
+        unlock_and_wake_loop(r);
+        pthread_mutex_lock(&r->lock);
     }
     pthread_mutex_unlock(&r->lock);
     return NULL;
@@ -477,9 +484,10 @@ static void real_submit(sl_host *h, sl_lane id, sl_job *job)
     r->jobs_out++;
     if (!lane->started)
         start_thread(lane);
-    else
-        pthread_cond_signal(&lane->wake);
+    atomic_fetch_add_explicit(&r->wakers, 1, memory_order_relaxed);
     pthread_mutex_unlock(&r->lock);
+    pthread_cond_signal(&lane->wake); /* not under the lock, as above */
+    atomic_fetch_sub_explicit(&r->wakers, 1, memory_order_release);
 }
 
 /* ---- the end of an owner ---- */
@@ -541,6 +549,8 @@ static void real_free(sl_host *h)
         if (lane->started)
             pthread_join(lane->thread, NULL);
     }
+    while (atomic_load_explicit(&r->wakers, memory_order_acquire) > 0)
+        sched_yield();                             /* who has just queued something */
     for (uint32_t i = 0; i < r->lane_count; i++) { /* a last job may submit to another */
         pthread_cond_destroy(&r->lanes[i]->wake);
         sl_free(r->lanes[i]->name);
