@@ -14,6 +14,7 @@ typedef struct fixture {
     uint64_t welcomes, answer_id;
     sl_error answer;
     char names[256]; /* of queries in the last answer, with their ids */
+    char text[64];   /* of the last answer */
     bool is_welcome, is_answered;
 } fixture;
 
@@ -37,6 +38,7 @@ static void on_message(void *user, const char *from, uint64_t incarnation, sl_bl
         if (a->error.code != 0)
             (void)sl_fail_as(&f->answer, (sl_code)a->error.code, a->error.condition,
                              a->error.sqlstate, "%s", a->error.text);
+        snprintf(f->text, sizeof f->text, "%s", a->text != NULL ? a->text : "");
         f->names[0] = '\0';
         for (uint32_t i = 0; i < a->query_count; i++)
             snprintf(f->names + strlen(f->names), sizeof f->names - strlen(f->names),
@@ -258,6 +260,79 @@ shut_down__keeps_the_temporary_checkpoint_of_a_query_to_be_resumed(void **state)
     assert_int_equal(node_query(&f->n, "r").last_batch, 0); /* not from the beginning */
 }
 
+/* ---- process all ---- */
+
+static void want_all(fixture *f, uint64_t id, int64_t timeout_ms)
+{
+    sl_cmsg m = { .kind = SL_CMSG_REQUEST };
+    m.u.request = (sl_cmsg_request){ .id = id,
+                                     .kind = SL_REQUEST_PROCESS_ALL,
+                                     .text = "",
+                                     .name = "q",
+                                     .number = timeout_ms };
+    f->is_answered = false;
+    say(f, &m);
+}
+
+/* Without a tick of its own it looks at once; with one it waits for that, as Spark. */
+static void process_all__waits_for_the_tick_of_a_trigger_that_has_one(void **state)
+{
+    fixture *f = (fixture *)*state;
+    tell(f, 2, CREATE);
+    want_all(f, 3, -1);
+    assert_true(node_run_until(&f->n, &f->is_answered, 10 * NODE_S));
+    assert_int_equal(node_query(&f->n, "q").last_batch, 0);
+    node_file(&f->n, "/in/b.json", "{\"k\":\"b\"}\n");
+    int64_t asked = sl_host_wall_us(f->n.host);
+    want_all(f, 4, -1);
+    assert_true(node_run_until(&f->n, &f->is_answered, 10 * NODE_S));
+    assert_string_equal(f->text, "true");
+    assert_int_equal(node_query(&f->n, "q").last_batch, 1);
+    assert_true(sl_host_wall_us(f->n.host) / NODE_S > asked / NODE_S);
+}
+
+static void process_all__that_is_over_in_time_says_so_and_may_be_asked_again(void **state)
+{
+    fixture *f = (fixture *)*state;
+    tell(f, 2, CREATE);
+    want_all(f, 3, 0);
+    assert_true(node_run_until(&f->n, &f->is_answered, 10 * NODE_S));
+    assert_int_equal(f->answer_id, 3);
+    assert_string_equal(f->text, "false");
+    want_all(f, 4, 60000);
+    assert_true(node_run_until(&f->n, &f->is_answered, 10 * NODE_S));
+    assert_int_equal(f->answer_id, 4);
+    assert_string_equal(f->text, "true");
+}
+
+/* There is nobody to answer, and nothing is kept of the client. */
+static void process_all__of_a_client_that_left_harms_nothing(void **state)
+{
+    fixture *f = (fixture *)*state;
+    sl_cmsg bye = { .kind = SL_CMSG_BYE };
+    tell(f, 2, CREATE);
+    want_all(f, 3, -1);
+    want_all(f, 4, 1000);
+    say(f, &bye);
+    node_advance(&f->n, 5 * NODE_S);
+    assert_false(f->is_answered);
+    assert_int_equal(node_query(&f->n, "q").last_batch, 0);
+}
+
+/* The query's end in this life is not its end: the next driver is asked. */
+static void process_all__is_not_answered_by_a_driver_that_goes_down(void **state)
+{
+    fixture *f = (fixture *)*state;
+    tell(f, 2, CREATE);
+    want_all(f, 3, -1);
+    node_advance(&f->n, NODE_MS); /* it is asked, and the next tick is far */
+    assert_false(f->is_answered);
+    sl_driver_shut_down(f->n.driver, true);
+    node_advance(&f->n, NODE_S);
+    assert_int_equal(node_query(&f->n, "q").state, SL_QUERY_STOPPED);
+    assert_false(f->is_answered);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -269,6 +344,10 @@ int main(void)
         T(resume__that_fails_leaves_the_query_to_the_driver_after_it),
         T(resume__refuses_a_checkpoint_that_has_gone),
         T(shut_down__keeps_the_temporary_checkpoint_of_a_query_to_be_resumed),
+        T(process_all__waits_for_the_tick_of_a_trigger_that_has_one),
+        T(process_all__that_is_over_in_time_says_so_and_may_be_asked_again),
+        T(process_all__of_a_client_that_left_harms_nothing),
+        T(process_all__is_not_answered_by_a_driver_that_goes_down),
     };
     sl_driver_register_options();
     return cmocka_run_group_tests_name("driver/client_service", tests, NULL, NULL);
