@@ -105,7 +105,10 @@ wait_for_file "$work/w2.log" WORKER-FENCED 10 || fail "a zombie was not fenced"
 run "$work/e" e
 batches "$work/e" 3
 kill -STOP "${pids[driver]}"
-sleep 2.5
+sleep 2.5 # somebody takes it for dead
+timeout 10 "$sluice" driver --bind "ipc://$work/other.ipc" --dir "$work/driver" >"$work/second" 2>&1 &&
+    fail "a second driver runs on the directory of one that is stopped"
+grep -q CHECKPOINT_IN_USE "$work/second" || fail "the second driver says: $(cat "$work/second")"
 kill -CONT "${pids[driver]}"
 ended "the driver stopped for a while"
 check "$work/e" "the driver stopped for a while"
