@@ -1,9 +1,9 @@
-/* What a driver, a worker and a client do with frames that are not what the other side
- * sent.  All three are real, in virtual time, each on a network of its own; between them
- * stands this target, which passes messages on.  The input says what happens to which:
+/* What a driver, two workers and a client do with frames that are not what the other side
+ * sent.  All are real, in virtual time, each on a network of its own; between them stands
+ * this target, which passes messages on.  The input says what happens to which:
  *
  *   OFFSET SIZE MEANING (of each operation, as many as there are)
- *   0      1    direction (2 bits), messages that pass untouched before (6 bits)
+ *   0      1    direction (3 bits), messages that pass untouched before (5 bits)
  *   1      1    what happens (enum op)
  *   2      2    where
  *   4      1    a value
@@ -12,6 +12,7 @@
  * A changed payload gets a right sum again, so it comes through to where it is acted on.
  * Nothing may crash, hang or leak, and in the end the driver answers an honest client. */
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "client/api/client_private.h"
 #include "connectors/memory_table.h"
@@ -26,7 +27,20 @@
 #define OPS_MAX 64u
 #define KEPT 8u
 
-enum direction { DRIVER_TO_WORKER, WORKER_TO_DRIVER, DRIVER_TO_CLIENT, CLIENT_TO_DRIVER };
+enum machine { DRIVER, CLIENT, WORKER_1, WORKER_2, MACHINES };
+
+static const char *const addresses[MACHINES] = { "driver", "c1", "w1", "w2" };
+
+/* Who talks to whom; the other way is the next. */
+static const struct {
+    enum machine from, to;
+} directions[] = {
+    { DRIVER, WORKER_1 },   { WORKER_1, DRIVER },   { DRIVER, WORKER_2 },
+    { WORKER_2, DRIVER },   { DRIVER, CLIENT },     { CLIENT, DRIVER },
+    { WORKER_1, WORKER_2 }, { WORKER_2, WORKER_1 },
+};
+#define DIRECTIONS 8u
+
 enum op { FLIP, CUT, INSERT, TWICE, DROP, SPOIL, NEST, GROW, KIND, AGAIN, OWN, BIG, OPS };
 
 struct operation {
@@ -35,20 +49,17 @@ struct operation {
     sl_span bytes;
 };
 
-struct wire; /* one direction of one pair */
+struct world;
 
-/* An end of ours: it is for `peer` what the machine on the other side is. */
+/* On the network of one machine, what stands for another one there: hears what the first
+ * says to the second. */
 struct end {
-    struct wire *out; /* where goes what arrives */
-    sl_channel *channel;
-    const char *peer;
-};
-
-struct wire {
-    struct end *to;
+    struct world *world;
+    enum machine of, as;
+    sl_channel *channel; /* NULL: not met yet */
     struct operation ops[OPS_MAX];
     uint32_t op_count, next, passed;
-    sl_bytes kept[KEPT]; /* the last ones, as they were */
+    sl_bytes kept[KEPT]; /* the last messages, as they were */
     uint32_t kept_count;
 };
 
@@ -57,29 +68,52 @@ struct world {
     sl_host *host;
     sl_kv_factory kv;
     sl_memory_tables *memory;
-    sl_local_network *of_driver, *of_worker, *of_client;
+    sl_local_network *networks[MACHINES];
     sl_driver *driver;
-    sl_worker *worker;
+    sl_worker *workers[2];
     sl_client client;
-    struct wire wires[4];
-    struct end to_driver_as_worker, to_driver_as_client, to_worker, to_client;
-    bool is_worker_met, is_client_met;
+    struct end ends[DIRECTIONS];
     sl_call calls[8];
     sl_cmsg_request requests[8];
 };
 
 /* ---- changes ---- */
 
-static void send(struct end *to, const sl_bytes *frame)
+/* To the machine that the message was meant for, from what stands for its sender there.
+ */
+static void send(struct end *e, const sl_bytes *frame)
 {
-    if (to->channel != NULL && frame->size_bytes > 0)
-        (void)!sl_channel_send(to->channel, to->peer, sl_bytes_span(frame), NULL);
+    struct end *other = &e->world->ends[(size_t)(e - e->world->ends) ^ 1];
+    if (other->channel != NULL && frame->size_bytes > 0)
+        (void)!sl_channel_send(other->channel, addresses[other->of], sl_bytes_span(frame),
+                               NULL);
 }
 
 static void send_sealed(struct end *to, uint8_t kind, const sl_bytes *payload)
 {
     sl_bytes frame = { 0 };
     sl_frame_append(&frame, SL_PROTOCOL_VERSION, kind, sl_bytes_span(payload));
+    send(to, &frame);
+    sl_bytes_deinit(&frame);
+}
+
+/* Of a shuffle (docs/formats/shuffle.md): its sum is in its head. */
+static bool is_shuffle(sl_span frame)
+{
+    return frame.size_bytes >= 4 && memcmp(frame.data, "SLB1", 4) == 0;
+}
+
+static void send_shuffle(struct end *to, uint8_t kind, const sl_bytes *rest)
+{
+    sl_bytes frame = { 0 };
+    sl_bytes_append(&frame, "SLB1\1", 5);
+    sl_bytes_u8(&frame, kind);
+    sl_bytes_append(&frame, rest->data, rest->size_bytes);
+    if (frame.size_bytes >= 80) {
+        uint32_t sum = sl_crc32c(0, frame.data, 72);
+        for (int i = 0; i < 4; i++)
+            frame.data[72 + i] = (uint8_t)(sum >> 8 * i);
+    }
     send(to, &frame);
     sl_bytes_deinit(&frame);
 }
@@ -117,10 +151,10 @@ static void change_payload(struct end *to, const struct operation *o, sl_span fr
     static const uint8_t most[] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
                                     0xFF, 0xFF, 0xFF, 0xFF, 0x01 };
     static const uint8_t zeros[1024];
+    size_t head = is_shuffle(frame) ? 6 : SL_FRAME_HEADER_BYTES;
     sl_bytes p = { 0 };
     uint8_t kind = frame.data[5];
-    sl_bytes_append(&p, frame.data + SL_FRAME_HEADER_BYTES,
-                    frame.size_bytes - SL_FRAME_HEADER_BYTES);
+    sl_bytes_append(&p, frame.data + head, frame.size_bytes - head);
     size_t at = p.size_bytes > 0 ? o->where % p.size_bytes : 0;
     switch ((enum op)o->op) {
     case FLIP:
@@ -155,58 +189,61 @@ static void change_payload(struct end *to, const struct operation *o, sl_span fr
     default:
         break;
     }
-    send_sealed(to, kind, &p);
+    if (is_shuffle(frame))
+        send_shuffle(to, kind, &p);
+    else
+        send_sealed(to, kind, &p);
     sl_bytes_deinit(&p);
 }
 
-static void apply(struct wire *w, const struct operation *o, sl_span frame)
+static void apply(struct end *w, const struct operation *o, sl_span frame)
 {
     sl_bytes whole = { 0 };
     sl_bytes_append(&whole, frame.data, frame.size_bytes);
     switch ((enum op)o->op) {
     case TWICE:
-        send(w->to, &whole);
-        send(w->to, &whole);
+        send(w, &whole);
+        send(w, &whole);
         break;
     case DROP:
         break;
     case SPOIL:
         whole.data[o->where % whole.size_bytes] ^= o->value;
-        send(w->to, &whole);
+        send(w, &whole);
         break;
     case AGAIN:
-        send(w->to, &w->kept[o->where % KEPT]);
-        send(w->to, &whole);
+        send(w, &w->kept[o->where % KEPT]);
+        send(w, &whole);
         break;
     case OWN: {
         sl_bytes own = { 0 };
         sl_bytes_append(&own, o->bytes.data, o->bytes.size_bytes);
-        send_sealed(w->to, o->value, &own);
-        send(w->to, &whole);
+        send_sealed(w, o->value, &own);
+        send(w, &whole);
         sl_bytes_deinit(&own);
         break;
     }
     default:
         if (frame.size_bytes >= SL_FRAME_HEADER_BYTES)
-            change_payload(w->to, o, frame);
+            change_payload(w, o, frame);
     }
     sl_bytes_deinit(&whole);
 }
 
 static void on_message(void *user, const char *from, uint64_t incarnation, sl_blob *blob)
 {
-    struct wire *w = ((struct end *)user)->out;
+    struct end *e = (struct end *)user;
     sl_span frame = sl_blob_span(blob);
     (void)from;
     (void)incarnation;
-    sl_bytes *kept = &w->kept[w->kept_count++ % KEPT];
+    sl_bytes *kept = &e->kept[e->kept_count++ % KEPT];
     sl_bytes_clear(kept);
     sl_bytes_append(kept, frame.data, frame.size_bytes);
-    if (w->next < w->op_count && w->passed++ >= w->ops[w->next].skip) {
-        w->passed = 0;
-        apply(w, &w->ops[w->next++], frame);
+    if (e->next < e->op_count && e->passed++ >= e->ops[e->next].skip) {
+        e->passed = 0;
+        apply(e, &e->ops[e->next++], frame);
     } else {
-        send(w->to, kept);
+        send(e, kept);
     }
 }
 
@@ -234,65 +271,45 @@ static int drop_print(void *user, const char *text, size_t length)
     return 0;
 }
 
-static void open_end(struct world *w, struct end *e, sl_local_network *network,
-                     const char *address, uint64_t incarnation)
+static void open_end(struct end *e, uint64_t incarnation);
+
+/* A machine that is met is met elsewhere under its own number. */
+static void on_peer(void *user, const char *from, uint64_t incarnation)
 {
-    sl_channel_callbacks callbacks = { .on_message = on_message, .user = e };
-    if (sl_channel_new(w->host, sl_local_network_of(network), address, incarnation,
-                       callbacks, &e->channel, NULL) != SL_OK)
+    struct end *met = (struct end *)user;
+    if (strcmp(from, addresses[met->of]) != 0)
+        return;
+    for (uint32_t i = 0; i < DIRECTIONS; i++) {
+        struct end *e = &met->world->ends[i];
+        if (e->as == met->of && e->channel == NULL)
+            open_end(e, incarnation);
+    }
+}
+
+static void open_end(struct end *e, uint64_t incarnation)
+{
+    sl_channel_callbacks callbacks = { .on_message = on_message,
+                                       .on_peer = on_peer,
+                                       .user = e };
+    sl_network *network = sl_local_network_of(e->world->networks[e->of]);
+    if (sl_channel_new(e->world->host, network, addresses[e->as], incarnation, callbacks,
+                       &e->channel, NULL) != SL_OK)
         abort();
 }
 
-/* A machine that is met is met at the driver under its own number. */
-static void on_worker(void *user, const char *from, uint64_t incarnation)
-{
-    struct world *w = (struct world *)user;
-    if (strcmp(from, "w1") == 0 && !w->is_worker_met)
-        open_end(w, &w->to_driver_as_worker, w->of_driver, "w1", incarnation);
-    w->is_worker_met = true;
-}
-
-static void on_client(void *user, const char *from, uint64_t incarnation)
-{
-    struct world *w = (struct world *)user;
-    if (strcmp(from, "c1") == 0 && !w->is_client_met)
-        open_end(w, &w->to_driver_as_client, w->of_driver, "c1", incarnation);
-    w->is_client_met = true;
-}
-
-static void worker_said(void *user, const char *from, uint64_t incarnation, sl_blob *b)
-{
-    on_message(&((struct world *)user)->to_worker, from, incarnation, b);
-}
-
-static void client_said(void *user, const char *from, uint64_t incarnation, sl_blob *b)
-{
-    on_message(&((struct world *)user)->to_client, from, incarnation, b);
-}
-
+/* What a machine dials must be there: the driver. */
 static void start_between(struct world *w)
 {
-    sl_channel_callbacks worker = { .on_message = worker_said,
-                                    .on_peer = on_worker,
-                                    .user = w };
-    sl_channel_callbacks client = { .on_message = client_said,
-                                    .on_peer = on_client,
-                                    .user = w };
-    w->wires[DRIVER_TO_WORKER].to = &w->to_worker;
-    w->wires[WORKER_TO_DRIVER].to = &w->to_driver_as_worker;
-    w->wires[DRIVER_TO_CLIENT].to = &w->to_client;
-    w->wires[CLIENT_TO_DRIVER].to = &w->to_driver_as_client;
-    w->to_driver_as_worker =
-        (struct end){ .out = &w->wires[DRIVER_TO_WORKER], .peer = "driver" };
-    w->to_driver_as_client =
-        (struct end){ .out = &w->wires[DRIVER_TO_CLIENT], .peer = "driver" };
-    w->to_worker = (struct end){ .out = &w->wires[WORKER_TO_DRIVER], .peer = "w1" };
-    w->to_client = (struct end){ .out = &w->wires[CLIENT_TO_DRIVER], .peer = "c1" };
-    if (sl_channel_new(w->host, sl_local_network_of(w->of_worker), "driver", 77, worker,
-                       &w->to_worker.channel, NULL) != SL_OK ||
-        sl_channel_new(w->host, sl_local_network_of(w->of_client), "driver", 78, client,
-                       &w->to_client.channel, NULL) != SL_OK)
-        abort();
+    for (uint32_t m = 0; m < MACHINES; m++)
+        w->networks[m] = sl_local_network_new();
+    for (uint32_t i = 0; i < DIRECTIONS; i++) {
+        struct end *e = &w->ends[i];
+        e->world = w;
+        e->of = directions[i].from;
+        e->as = directions[i].to;
+        if (e->as == DRIVER)
+            open_end(e, 77 + i);
+    }
 }
 
 static void start_client(struct world *w)
@@ -301,11 +318,27 @@ static void start_client(struct world *w)
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->wake, NULL);
     c->host = w->host;
-    c->network = sl_local_network_of(w->of_client);
+    c->network = sl_local_network_of(w->networks[CLIENT]);
     c->driver_address = sl_strdup("driver");
     c->options = sl_options_new();
     c->print = drop_print;
     if (sl_client__connect(c, "c1", NULL) != SL_OK)
+        abort();
+}
+
+static void start_worker(struct world *w, enum machine m, const char *work_dir,
+                         sl_worker **ret)
+{
+    sl_worker_config config = { .address = addresses[m],
+                                .driver_address = "driver",
+                                .slots = 1,
+                                .memory_bytes = 64 << 20,
+                                .kv = &w->kv,
+                                .work_dir = work_dir,
+                                .heartbeat_us = 500000,
+                                .fence_us = 4000000 };
+    if (sl_worker_new(w->host, sl_local_network_of(w->networks[m]), &config, ret, NULL) !=
+        SL_OK)
         abort();
 }
 
@@ -317,9 +350,6 @@ static void start(struct world *w, int64_t *clock)
     w->host = sl_host_virtual_new(3, WALL_US, fs, (sl_host_virtual_hooks){ 0 });
     w->kv = sl_kv_memory(fs);
     w->memory = sl_memory_tables_new();
-    w->of_driver = sl_local_network_new();
-    w->of_worker = sl_local_network_new();
-    w->of_client = sl_local_network_new();
     if (sl_fs_make_dirs(fs, "/in", NULL) != SL_OK ||
         sl_fs_write_new(fs, "/in/1.json", sl_span_text(rows), NULL) != SL_OK ||
         sl_fs_write_new(fs, "/in/2.json", sl_span_text(rows), NULL) != SL_OK)
@@ -331,19 +361,11 @@ static void start(struct world *w, int64_t *clock)
                                 .memory = w->memory,
                                 .directory = "/driver",
                                 .print = drop_text };
-    sl_worker_config worker = { .address = "w1",
-                                .driver_address = "driver",
-                                .slots = 2,
-                                .memory_bytes = 64 << 20,
-                                .kv = &w->kv,
-                                .work_dir = "/work",
-                                .heartbeat_us = 500000,
-                                .fence_us = 4000000 };
-    if (sl_driver_new(w->host, sl_local_network_of(w->of_driver), &driver, &w->driver,
-                      NULL) != SL_OK ||
-        sl_worker_new(w->host, sl_local_network_of(w->of_worker), &worker, &w->worker,
-                      NULL) != SL_OK)
+    if (sl_driver_new(w->host, sl_local_network_of(w->networks[DRIVER]), &driver,
+                      &w->driver, NULL) != SL_OK)
         abort();
+    start_worker(w, WORKER_1, "/work1", &w->workers[0]);
+    start_worker(w, WORKER_2, "/work2", &w->workers[1]);
     start_client(w);
 }
 
@@ -360,17 +382,15 @@ static void end(struct world *w)
     pthread_cond_destroy(&c->wake);
     pthread_mutex_destroy(&c->lock);
     sl_driver_free(w->driver);
-    sl_worker_free(w->worker);
-    sl_channel_free(w->to_driver_as_worker.channel);
-    sl_channel_free(w->to_driver_as_client.channel);
-    sl_channel_free(w->to_worker.channel);
-    sl_channel_free(w->to_client.channel);
-    for (uint32_t i = 0; i < 4; i++)
+    sl_worker_free(w->workers[0]);
+    sl_worker_free(w->workers[1]);
+    for (uint32_t i = 0; i < DIRECTIONS; i++) {
+        sl_channel_free(w->ends[i].channel);
         for (uint32_t k = 0; k < KEPT; k++)
-            sl_bytes_deinit(&w->wires[i].kept[k]);
-    sl_local_network_free(w->of_driver);
-    sl_local_network_free(w->of_worker);
-    sl_local_network_free(w->of_client);
+            sl_bytes_deinit(&w->ends[i].kept[k]);
+    }
+    for (uint32_t m = 0; m < MACHINES; m++)
+        sl_local_network_free(w->networks[m]);
     sl_host_free(w->host);
     sl_memory_tables_free(w->memory);
     sl_fs_virtual_free(w->files);
@@ -450,8 +470,8 @@ static void check_that_it_answers(struct world *w)
                                      .directory = "" };
     ask.u.request =
         (sl_cmsg_request){ .id = 1, .kind = SL_REQUEST_CLUSTER, .text = "", .name = "" };
-    FUZZ_CHECK(sl_channel_new(w->host, sl_local_network_of(w->of_driver), "honest", 5,
-                              callbacks, &h.channel, NULL) == SL_OK);
+    FUZZ_CHECK(sl_channel_new(w->host, sl_local_network_of(w->networks[DRIVER]), "honest",
+                              5, callbacks, &h.channel, NULL) == SL_OK);
     say(&h, &hello);
     say(&h, &ask);
     sl_host_virtual_advance(w->host, 1000000);
@@ -466,20 +486,28 @@ static void read_operations(struct world *w, const uint8_t *data, size_t size)
     size_t at = 0;
     while (size - at >= 6) {
         const uint8_t *o = data + at;
-        struct wire *wire = &w->wires[o[0] & 3];
+        struct end *e = &w->ends[o[0] & 7];
         size_t extra = o[5] < size - at - 6 ? o[5] : size - at - 6;
-        if (wire->op_count == OPS_MAX)
+        if (e->op_count == OPS_MAX)
             break;
-        wire->ops[wire->op_count++] =
-            (struct operation){ .skip = o[0] >> 2,
-                                .op = o[1] % OPS,
-                                .where = (uint16_t)(o[2] | o[3] << 8),
-                                .value = o[4],
-                                .bytes = sl_span_of(o + 6, extra) };
+        e->ops[e->op_count++] = (struct operation){ .skip = o[0] >> 3,
+                                                    .op = o[1] % OPS,
+                                                    .where = (uint16_t)(o[2] | o[3] << 8),
+                                                    .value = o[4],
+                                                    .bytes = sl_span_of(o + 6, extra) };
         at += 6;
         if (o[1] % OPS == INSERT || o[1] % OPS == OWN)
             at += extra;
     }
+}
+
+/* Nothing was done to it: it must be the talk it is meant to be. */
+static void check_the_talk(const struct world *w)
+{
+    for (uint32_t i = 0; i < sizeof statements / sizeof *statements; i++)
+        FUZZ_CHECK(w->calls[i].is_done && w->calls[i].error.code == SL_OK);
+    for (uint32_t i = 0; i < DIRECTIONS; i++)
+        FUZZ_CHECK(w->ends[i].kept_count > 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -495,9 +523,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     start(&w, &clock);
     read_operations(&w, data, size);
     talk(&w);
-    if (size == 0) /* nothing was done to it: it must be the talk it is meant to be */
-        for (uint32_t i = 0; i < sizeof statements / sizeof *statements; i++)
-            FUZZ_CHECK(w.calls[i].is_done && w.calls[i].error.code == SL_OK);
+    if (size == 0)
+        check_the_talk(&w);
     check_that_it_answers(&w);
     end(&w);
     return 0;

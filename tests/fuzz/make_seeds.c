@@ -364,7 +364,7 @@ static void write_wire(void)
     for (uint8_t op = 0; op < sizeof ops / sizeof *ops; op++) {
         sl_bytes bytes = { 0 };
         for (uint8_t i = 0; i < 24; i++) {
-            sl_bytes_u8(&bytes, (uint8_t)(i % 4 | (i / 4 % 3) << 2));
+            sl_bytes_u8(&bytes, (uint8_t)(i % 8 | (i / 8 % 3) << 3));
             sl_bytes_u8(&bytes, op);
             sl_bytes_u8(&bytes, (uint8_t)(i * 5));
             sl_bytes_u8(&bytes, op == 6 ? (uint8_t)(i / 2) : 0); /* nest: how deep */
