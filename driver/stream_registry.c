@@ -40,6 +40,7 @@ void sl_stream__unregister(sl_stream *s)
         return; /* another driver runs it */
     s->is_forgotten =
         sl_query_registry_remove(s->driver->registry, s->query_id, &err) == SL_OK;
+    sl_host_failpoint(s->driver->host, "driver.registry.removed");
     if (!s->is_forgotten)
         log_warn("REGISTRY-REMOVE",
                  "query %s has ended, but its record stays and the next driver will "

@@ -1,5 +1,6 @@
 /* Streaming queries of a client: list, status, progress, stop, await. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -184,6 +185,7 @@ sl_client_status sl_client_process_all(sl_client *c, const char *name, int64_t t
 
 struct look {
     const char *name; /* NULL: all of this client */
+    char found[200];  /* its name */
     bool is_found, is_over;
     sl_client_error cause;
 };
@@ -202,6 +204,7 @@ static sl_code look(sl_client *c, struct look *look, sl_error *err)
                    strcmp(q->run_id, look->name) == 0) {
             look->is_found = true;
             look->is_over = !q->is_active;
+            snprintf(look->found, sizeof look->found, "%s", q->name);
             look->cause = q->error;
         }
     }
@@ -230,18 +233,18 @@ static void wait_for_end(sl_client *c, uint64_t seen, int64_t until_us)
 }
 
 /* A driver that is welcome has all queries there are: this one is over. */
-static sl_code fail_not_found(const char *name, bool was_there, sl_error *err)
+static sl_code fail_not_found(const struct look *look, bool was_there, sl_error *err)
 {
     if (was_there)
         return sl_fail_as(err, SL_ELOST, "STREAMING_QUERY_END_UNKNOWN", "08007",
                           "The streaming query `%.200s` is over, but the driver died "
                           "before it could say how it ended; `sluice checkpoint inspect` "
                           "shows what it has committed",
-                          name);
+                          look->found);
     return sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
                       "There is no streaming query `%.200s`; "
                       "sl_client_queries() and SHOW STREAMING QUERIES list them",
-                      name);
+                      look->name);
 }
 
 sl_code sl_client__await(sl_client *c, const char *name, int64_t timeout_ms,
@@ -264,7 +267,7 @@ sl_code sl_client__await(sl_client *c, const char *name, int64_t timeout_ms,
         bool was_there = seen.is_found;
         SL_TRY(look(c, &seen, err));
         if (!seen.is_found)
-            return fail_not_found(name, was_there, err);
+            return fail_not_found(&seen, was_there, err);
         int64_t now = sl_host_mono_us(c->host);
         if (seen.is_over || now >= end_us)
             break;

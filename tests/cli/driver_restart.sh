@@ -80,6 +80,26 @@ for point in driver.statement driver.statement.answer driver.registry.put driver
     done
 done
 
+# The driver dies when the query has ended and before it has told anybody: nobody knows how, and the client says so.
+rm -rf "$work/k" "$work/driver" "$work/w" "$work"/*.log
+start_driver driver SLUICE_FAILPOINT=driver.registry.removed
+start_worker w1 A=
+wait_for_file "$work/driver.log" 'JOINED' 10 || fail "no cluster for an end that nobody hears of"
+{
+    echo "SET sluice.session.timeZone = '+02:00';"
+    window_counts "$work/k"
+} >"$work/end.sql"
+"$sluice" run "$work/end.sql" --master "ipc://$work/d.ipc" >"$work/console" 2>"$work/client.log" &
+client=$!
+wait_for_end "${pids[driver]}" 20 || fail "the query does not end"
+kill_hard driver
+start_driver driver A=
+wait_for_end "$client" 20 || fail "the client waits for a query that has ended"
+wait "$client" && fail "the client knows how the query has ended"
+grep -q 'STREAMING_QUERY_END_UNKNOWN.*`q` is over' "$work/client.log" || fail "the client says: $(cat "$work/client.log")"
+sort "$work/k/out/"*.json | diff "$work/expected" - || fail "the output of the query that ended differs"
+cluster_end
+
 # Ctrl-C while the driver is away: the first says so, the second leaves, and the query goes on with the driver.
 rm -rf "$work/k" "$work/driver" "$work/w" "$work"/*.log
 start_driver driver A=
