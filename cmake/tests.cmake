@@ -83,7 +83,7 @@ if(TARGET sluice)
   add_test(NAME stest_cluster_sample
     COMMAND sluice test --master "local-cluster[2,2]" tests/stream/recovery.stest tests/stream/late.stest tests/stream/windows.stest
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(stest_cluster_sample PROPERTIES TIMEOUT 120 LABELS stest-cluster)
+  set_tests_properties(stest_cluster_sample PROPERTIES TIMEOUT 240 LABELS stest-cluster)
 endif()
 
 # tests/random: random streams against the same query over all rows at once.

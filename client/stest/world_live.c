@@ -23,7 +23,7 @@
 #include "client/api/client_private.h"
 #include "client/stest/engine_private.h"
 
-#define PATIENCE_MS 20000 /* of one wait */
+#define PATIENCE_MS 60000 /* of one wait */
 #define ROUNDS_MAX 1000u
 #define REPORTS_MAX 100u
 
