@@ -1,7 +1,10 @@
 /* What leaves for targets of other processes.
  *
- *   push --credit--> encode ----------------------> out list --post--> channel
+ *   push --credit--> encode -----------> out list --sl_exchange_send--> one message
  *          \-ordered, no credit--> spill file --credit: lane--^
+ *
+ * Messages cost more than their bytes: each wakes two threads at either end, which run on
+ * the processors that have the work.  So what there is for a peer leaves as one (pack).
  *
  * Credit is bytes: a target says how many a peer may have in flight to it and what it has
  * consumed.  A block that is larger than all credit passes when little is in flight, so

@@ -13,6 +13,8 @@
  *     <------------------------------------- WANT    ordered: send this producer's next
  *     END ---------------------------------------->  blocks, rows, bytes of a producer
  *
+ * What there is to say at a time goes as one message.
+ *
  * Wire:    docs/formats/shuffle.md.
  * Thread:  loop thread; blocks are encoded and decoded by the tasks that push and pull.
  * Source:  ours, design.md section 7. */
