@@ -28,6 +28,7 @@ static const char driver_help[] =
     "                     takes a free one; ipc://PATH a socket file of this host\n"
     "  --dir DIR          its registry of queries, and checkpoints of queries that name\n"
     "                     none; ./sluice-driver\n"
+    "  --no-registry      its queries end with it, as those of local-cluster[W,N] do\n"
     "  --name NAME        what its metrics are called by (sluice.metrics.file); driver\n"
     "  --conf NAME=VALUE  settings that sessions start from, and of the process itself\n"
     "  --quiet            log warnings and errors only\n";
@@ -54,7 +55,7 @@ static const char worker_help[] =
 struct arguments {
     const char *bind, *dir, *name, *driver, *slots, *memory, *alive_fd, *ready_fd;
     const char *test_tables; /* of a driver; `sluice test` alone gives it */
-    bool quiet;
+    bool quiet, no_registry;
     sl_options *options;
 };
 
@@ -86,13 +87,14 @@ static bool parse(int argc, char **argv, bool is_driver, struct arguments *a,
         { .name = "--alive-fd", .value = &a->alive_fd },
         { .name = "--ready-fd", .value = &a->ready_fd },
         own,
-        { .name = "--slots", .value = &a->slots },
+        is_driver ? (sl_cli_flag){ .name = "--no-registry", .on = &a->no_registry }
+                  : (sl_cli_flag){ .name = "--slots", .value = &a->slots },
         { .name = "--memory", .value = &a->memory },
     };
     const sl_cli_spec spec = { .command = is_driver ? "driver" : "worker",
                                .help = is_driver ? driver_help : worker_help,
                                .flags = flags,
-                               .flag_count = is_driver ? 8 : 10 };
+                               .flag_count = is_driver ? 9 : 10 };
     sl_error err;
     sl_local_register_options();
     a->options = sl_options_new();
@@ -143,6 +145,7 @@ int sl_cli_driver(int argc, char **argv)
                                .directory = a.dir,
                                .options = a.options,
                                .test_tables = a.test_tables,
+                               .has_no_registry = a.no_registry,
                                .alive_fd = fd_of(a.alive_fd),
                                .ready_fd = fd_of(a.ready_fd) };
         code = sl_driver_daemon_run(&d, &err);

@@ -182,7 +182,8 @@ static sl_code run_driver(struct driver_process *p, const sl_driver_daemon *conf
                            .kv = &p->base.kv,
                            .temp_dir = temp,
                            .memory = p->base.memory,
-                           .directory = config->directory,
+                           .directory =
+                               config->has_no_registry ? NULL : config->directory,
                            .print = print_here };
     SL_TRY(sl_driver_new(p->base.host, sl_zmq_network_of(p->base.network), &d, &p->driver,
                          err));

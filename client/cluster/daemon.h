@@ -23,6 +23,7 @@ typedef struct sl_driver_daemon {
     const char *directory; /* registry, checkpoints of queries without a location */
     const sl_options *options;
     const char *test_tables; /* file of memory tables shared with `sluice test`; NULL */
+    bool has_no_registry;    /* queries end with this process */
     int alive_fd, ready_fd;
 } sl_driver_daemon;
 

@@ -308,10 +308,10 @@ static uint32_t add_settings(const sl_options *options, sl_arena *arena,
 static sl_code start_driver(sl_process_cluster *c, sl_arena *arena, sl_error *err)
 {
     const char *arguments[SL_LAUNCH_ARGUMENTS_MAX + 1] = {
-        "driver", "--bind", c->address, "--dir",
-        sl_arena_printf(arena, "%s/driver", c->directory)
+        "driver",        "--bind", c->address,
+        "--no-registry", "--dir",  sl_arena_printf(arena, "%s/driver", c->directory)
     };
-    (void)add_settings(c->options, arena, arguments, 5);
+    (void)add_settings(c->options, arena, arguments, 6);
     sl_launch l = { .arguments = arguments, .log_path = c->log_path };
     return sl_child_start(&l, &c->driver, err);
 }

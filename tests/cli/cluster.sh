@@ -42,6 +42,18 @@ sort "$work/clean/out/"*.json >"$work/expected"
 # local-cluster: a driver and workers that live as long as the client
 "$sluice" run examples/mobile/tutorial.sql --master 'local-cluster[2,2]' 2>/dev/null |
     diff - tests/cli/expected/tutorial.out || fail "local-cluster[2,2] prints something else"
+# ... whose driver keeps nothing
+"$sluice" driver --bind "ipc://$work/n.ipc" --dir "$work/kept" --quiet &
+kept=$!
+"$sluice" driver --bind "ipc://$work/m.ipc" --dir "$work/nothing" --no-registry --quiet &
+nothing=$!
+for _ in $(seq 200); do
+    [ -S "$work/n.ipc" ] && [ -S "$work/m.ipc" ] && [ -e "$work/kept/registry" ] && break
+    sleep 0.05
+done
+kill "$kept" "$nothing"
+wait "$kept" && wait "$nothing" || fail "a driver did not end well"
+[ -e "$work/kept/registry" ] && [ ! -e "$work/nothing" ] || fail "--no-registry: $(ls "$work/kept" "$work/nothing" 2>&1)"
 
 master=ipc://$work/d.ipc
 dead_after='1500 ms' suspect_after='600 ms' fence_after='1 s'
