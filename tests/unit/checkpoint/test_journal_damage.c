@@ -2,9 +2,9 @@
  * refused with the file named, never silently short.  The one in the log is of a real
  * query, windows counted from 20 files; the one in a table is made up, and smaller.
  *
- * A part of the cases by default, a sixteenth of the table's and half that of the log's;
- * SLUICE_DAMAGE_ALL=1 runs every one, and with SLUICE_DAMAGE_PART=I/N the I-th of N equal
- * parts of them (from 0), so that several processes share the work. */
+ * A sixteenth of the cases by default; SLUICE_DAMAGE_ALL=1 runs every one, and with
+ * SLUICE_DAMAGE_PART=I/N the I-th of N equal parts of them (from 0), so that several
+ * processes share the work. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,8 +24,7 @@
 #define BATCHES 20
 #define COMMITS_MAX 32 /* of the real query: with batches without data */
 #define FILES_MAX 64
-#define LOG_SAMPLED 32
-#define TABLE_SAMPLED 16
+#define SAMPLED 16
 #define WAL_BLOCK_BYTES 32768
 #define WAL_HEADER_BYTES 7
 
@@ -341,9 +340,9 @@ static void damage_file(struct fixture *f, struct image_file *file, uint64_t eve
     sl_free(is_length);
 }
 
-static void damage_all(struct fixture *f, uint64_t sampled)
+static void damage_all(struct fixture *f)
 {
-    uint64_t every = getenv("SLUICE_DAMAGE_ALL") ? 1 : sampled;
+    uint64_t every = getenv("SLUICE_DAMAGE_ALL") ? 1 : SAMPLED;
     unsigned part = 0, parts = 1;
     const char *share = getenv("SLUICE_DAMAGE_PART");
     if (share != NULL && (sscanf(share, "%u/%u", &part, &parts) != 2 || part >= parts))
@@ -362,14 +361,14 @@ static void open__is_never_silently_short_after_damage_of_the_log(void **state)
 {
     struct fixture *f = *state;
     make_log(f);
-    damage_all(f, LOG_SAMPLED);
+    damage_all(f);
 }
 
 static void open__is_never_silently_short_after_damage_of_a_table(void **state)
 {
     struct fixture *f = *state;
     make_table(f);
-    damage_all(f, TABLE_SAMPLED);
+    damage_all(f);
 }
 
 static void open__refuses_a_journal_that_is_gone(void **state)
