@@ -21,6 +21,7 @@ typedef struct sl_rclient {
     uint64_t incarnation;
     sl_session *session;
     int64_t heard_us;
+    bool hears_reports;
     bool is_gone; /* freed when its statement has answered */
 
     uint64_t executing; /* request id; 0 none */

@@ -541,6 +541,8 @@ void sl_clients_on_frame(sl_clients *c, const char *from, uint64_t incarnation,
         on_request(r, &m.u.request);
     } else if (m.kind == SL_CMSG_CREDIT) {
         on_credit(r, &m.u.credit);
+    } else if (m.kind == SL_CMSG_HEAR) {
+        r->hears_reports = m.u.hear.reports;
     } else if (m.kind == SL_CMSG_PRINTED) {
         sl_rclient__on_printed(r, &m.u.printed);
     } else if (m.kind == SL_CMSG_BYE) {
@@ -564,10 +566,10 @@ void sl_clients_on_query_event(sl_clients *c, sl_query_event_kind kind,
                              kind == SL_EVENT_PROGRESS ? query->last_progress : NULL };
     if (sl_clients__between_lives(c))
         return;
-    bool for_all = kind == SL_EVENT_STARTED || kind == SL_EVENT_TERMINATED;
+    bool is_report = kind == SL_EVENT_PROGRESS || kind == SL_EVENT_IDLE;
     for (sl_rclient *r = c->first; r != NULL; r = r->next) {
         m.u.event.is_own = r->number == query->owner;
-        if (!r->is_gone && (for_all || m.u.event.is_own))
+        if (!r->is_gone && (!is_report || (m.u.event.is_own && r->hears_reports)))
             sl_rclient__send(r, &m);
     }
 }

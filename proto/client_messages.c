@@ -229,6 +229,20 @@ static void credit_in(const ProtobufCMessage *from, sl_arena *a, sl_cmsg *ret)
     ret->u.credit = (sl_cmsg_credit){ m->id, m->taken };
 }
 
+static ProtobufCMessage *hear_out(sl_arena *a, const sl_cmsg_hear *s)
+{
+    Sl__Pb__ClientHear *m = SL_ARENA_NEW(a, Sl__Pb__ClientHear);
+    sl__pb__client_hear__init(m);
+    m->reports = s->reports;
+    return &m->base;
+}
+
+static void hear_in(const ProtobufCMessage *from, sl_arena *a, sl_cmsg *ret)
+{
+    (void)a;
+    ret->u.hear.reports = ((const Sl__Pb__ClientHear *)from)->reports;
+}
+
 static ProtobufCMessage *event_out(sl_arena *a, const sl_cmsg_event *s)
 {
     Sl__Pb__ClientEvent *m = SL_ARENA_NEW(a, Sl__Pb__ClientEvent);
@@ -322,6 +336,7 @@ static const struct codec {
     AT(PRINTED) = { "PRINTED", &sl__pb__client_printed__descriptor, printed_in },
     AT(PING) = { "PING", &sl__pb__client_ping__descriptor, nothing_in },
     AT(BYE) = { "BYE", &sl__pb__client_bye__descriptor, nothing_in },
+    AT(HEAR) = { "HEAR", &sl__pb__client_hear__descriptor, hear_in },
 #undef AT
 };
 
@@ -354,6 +369,8 @@ static ProtobufCMessage *message_out(sl_arena *a, const sl_cmsg *m)
         return printed_out(a, &m->u.printed);
     case SL_CMSG_PING:
         return ping_out(a);
+    case SL_CMSG_HEAR:
+        return hear_out(a, &m->u.hear);
     case SL_CMSG_BYE:
     case SL_CMSG_END:
         break;

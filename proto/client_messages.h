@@ -3,20 +3,19 @@
  * On the wire each is a protobuf message (proto/client.proto) in a frame (frame.h) whose
  * kind is 64 or more: a driver tells clients and workers apart by it.
  *
- *   client                                   driver
- *     HELLO ---------------------------------->        settings, directory; queries to
- * attach to
- *     <---------------------------------- WELCOME      a session, or why not
- *     REQUEST (id) --------------------------->        a statement, or a question
- *     <------------------------------ CHUNK (id)*      rows of a SELECT, as far as credit
- * goes CREDIT (id) ---------------------------->
- *     <------------------------------ ANSWER (id)      exactly one for each request; of a
- * SELECT before its chunks, with their number
- *     <------------------------------------ EVENT      a query started, reported, ended
- *     <------------------------------------ PRINT      console text of an attached query
- *     PRINTED -------------------------------->        the next may come
- *     PING (every second) -------------------->        a silent client's session ends;
- * its BYE ------------------------------------>        queries go on
+ *   client                            driver
+ *     HELLO ---------------------------->     settings, directory, queries to attach to
+ *     <---------------------------- WELCOME   a session, or why not
+ *     HEAR ----------------------------->     whether it wants a report of each batch
+ *     REQUEST (id) --------------------->     a statement, or a question
+ *     <------------------------ ANSWER (id)   one for each request, before its chunks
+ *     <------------------------ CHUNK (id)*   rows of a SELECT, as far as credit goes
+ *     CREDIT (id) ---------------------->
+ *     <------------------------------ EVENT   a query started, ended, reported (HEAR)
+ *     <------------------------------ PRINT   console text of an attached query
+ *     PRINTED -------------------------->     the next may come
+ *     PING (every second) -------------->     a silent client's session ends, its
+ *     BYE ------------------------------>     queries go on
  *
  * Owns:   a decoded message's memory is in the arena given to decode (spans borrow from
  *         the frame).   Thread: any. */
@@ -46,6 +45,7 @@ typedef enum sl_cmsg_kind {
     SL_CMSG_PRINTED,
     SL_CMSG_PING,
     SL_CMSG_BYE,
+    SL_CMSG_HEAR,
     SL_CMSG_END
 } sl_cmsg_kind;
 
@@ -92,8 +92,8 @@ typedef enum sl_request_kind {
 } sl_request_kind;
 
 typedef struct sl_cmsg_request {
-    uint64_t id; /* the client's, ascending from 1; asked again of a driver that came after
-                    one that died, it keeps its number */
+    uint64_t id; /* the client's, ascending from 1; asked again of a driver that came
+                    after one that died, it keeps its number */
     sl_request_kind kind;
     const char *text, *name;
     int64_t number;
@@ -129,6 +129,10 @@ typedef struct sl_cmsg_chunk {
     sl_span chunk;
 } sl_cmsg_chunk;
 
+typedef struct sl_cmsg_hear {
+    bool reports;
+} sl_cmsg_hear;
+
 typedef struct sl_cmsg_credit {
     uint64_t id;
     uint32_t taken; /* chunks so far */
@@ -160,6 +164,7 @@ typedef struct sl_cmsg {
         sl_cmsg_answer answer;
         sl_cmsg_chunk chunk;
         sl_cmsg_credit credit;
+        sl_cmsg_hear hear;
         sl_cmsg_event event;
         sl_cmsg_print print;
         sl_cmsg_printed printed;

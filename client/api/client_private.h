@@ -73,6 +73,7 @@ struct sl_client {
     uint64_t cancels;            /* lock */
     sl_client_listener listener; /* lock */
     void *listener_user;
+    bool hears_reports; /* lock */
     bool in_listener; /* lock */
     pthread_t listener_thread;
 };
@@ -151,6 +152,8 @@ void sl_client__forget(sl_client *c);
 void sl_client__on_event(sl_client *c, const sl_cmsg_event *m);
 void sl_client__on_print(sl_client *c, const sl_cmsg_print *m);
 void sl_client__drop_jobs(sl_client *c);   /* nothing runs on the lanes any more */
+/* Loop thread: HEAR, when the listener changes and after each WELCOME. */
+void sl_client__tell_what_it_hears(sl_client *c);
 bool sl_client__in_listener(sl_client *c); /* is this thread in the listener? */
 
 /* ---- queries.c ---- */

@@ -291,6 +291,16 @@ static void start_again(sl_client *c)
     say_hello(c);
 }
 
+void sl_client__tell_what_it_hears(sl_client *c)
+{
+    sl_cmsg m = { .kind = SL_CMSG_HEAR };
+    pthread_mutex_lock(&c->lock);
+    m.u.hear.reports = c->hears_reports;
+    pthread_mutex_unlock(&c->lock);
+    if (c->is_welcome) /* else with WELCOME */
+        sl_client__send(c, &m);
+}
+
 static void on_welcome(sl_client *c, const sl_cmsg_welcome *m)
 {
     if (m->error.code == SL_ELOST) {
@@ -304,6 +314,7 @@ static void on_welcome(sl_client *c, const sl_cmsg_welcome *m)
         return;
     }
     c->is_welcome = true;
+    sl_client__tell_what_it_hears(c);
     sl_client__rebuild(c);
 }
 

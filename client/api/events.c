@@ -132,14 +132,25 @@ bool sl_client__in_listener(sl_client *c)
     return here;
 }
 
-void sl_client_set_listener(sl_client *c, sl_client_listener listener, void *user)
+static void tell_driver(void *user)
 {
+    sl_client__tell_what_it_hears((sl_client *)user);
+}
+
+void sl_client_set_listener(sl_client *c, sl_client_listener listener, bool reports,
+                            void *user)
+{
+    reports = reports && listener != NULL;
     pthread_mutex_lock(&c->lock);
+    bool changes = c->hears_reports != reports;
+    c->hears_reports = reports;
     c->listener = listener;
     c->listener_user = user;
     while (c->in_listener && pthread_equal(c->listener_thread, pthread_self()) == 0)
         pthread_cond_wait(&c->wake, &c->lock); /* the old one is done when we return */
     pthread_mutex_unlock(&c->lock);
+    if (changes)
+        sl_host_post(c->host, c, tell_driver, c);
 }
 
 /* ---- console ---- */

@@ -281,7 +281,7 @@ int sl_script_run(const sl_script_config *config)
     } else if (status != SL_CLIENT_OK) {
         report_error(s, &e);
     } else {
-        sl_client_set_listener(s->client, on_query_event, s);
+        sl_client_set_listener(s->client, on_query_event, false, s);
         bool has_thread = pthread_create(&thread, NULL, wait_for_signals, s) == 0;
         run_statements(s);
         if (has_thread)

@@ -414,12 +414,12 @@ static void welcome(struct shell *s)
 static void converse(struct shell *s)
 {
     pthread_t thread;
-    sl_client_set_listener(s->client, on_query_event, s);
+    sl_client_set_listener(s->client, on_query_event, false, s);
     bool has_thread = pthread_create(&thread, NULL, wait_for_signals, s) == 0;
     welcome(s);
     ask(s);
     leave(s);
-    sl_client_set_listener(s->client, NULL, NULL);
+    sl_client_set_listener(s->client, NULL, false, NULL);
     if (has_thread) {
         atomic_store(&s->has_left, true);
         pthread_kill(thread, SIGTERM);

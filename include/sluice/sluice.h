@@ -295,8 +295,10 @@ typedef enum sl_client_event {
 /* progress: JSON of the newest report, for PROGRESS; else NULL. Borrowed, as is query. */
 typedef void (*sl_client_listener)(void *user, sl_client_event event,
                                    const sl_client_query *query, const char *progress);
-/* One listener; NULL removes it, and when this returns it is not called any more. */
-SL_API void sl_client_set_listener(sl_client *c, sl_client_listener listener, void *user);
+/* One listener; NULL removes it, and when this returns it is not called any more.
+ * reports: PROGRESS and IDLE too; the driver sends one for each batch. */
+SL_API void sl_client_set_listener(sl_client *c, sl_client_listener listener,
+                                   bool reports, void *user);
 
 /* ---- checkpoints that are not in use; no client needed ---- */
 

@@ -574,16 +574,34 @@ static void on_event(void *user, sl_client_event event, const sl_client_query *q
 static void listener__hears_start_progress_and_end(void **state)
 {
     fixture *f = (fixture *)*state;
-    sl_client_set_listener(f->c, on_event, f);
+    sl_client_set_listener(f->c, on_event, true, f);
     start_endless(f, "q");
     assert_int_equal(sl_client_await(f->c, "q", -1, NULL, &f->e), SL_CLIENT_OK);
-    sl_client_set_listener(f->c, NULL, NULL);
+    sl_client_set_listener(f->c, NULL, false, NULL);
     assert_int_equal(f->events[SL_CLIENT_QUERY_STARTED], 1);
     assert_true(f->events[SL_CLIENT_QUERY_PROGRESS] >= 1);
     assert_int_equal(f->events[SL_CLIENT_QUERY_TERMINATED], 1);
     assert_non_null(strstr(f->last_progress, "\"numInputRows\":3"));
     start_endless(f, "r2"); /* nobody is told any more */
     assert_int_equal(f->events[SL_CLIENT_QUERY_STARTED], 1);
+}
+
+static void listener__without_reports_hears_start_and_end_alone(void **state)
+{
+    fixture *f = (fixture *)*state;
+    sl_client_set_listener(f->c, on_event, false, f);
+    run(f, f->c, "CREATE TABLE r USING `rate-micro-batch` OPTIONS (rowsPerBatch 3)");
+    assert_int_equal(sl_client_start(f->c,
+                                     "CREATE STREAMING QUERY q TRIGGER AVAILABLE NOW "
+                                     "INTO noop AS SELECT value FROM STREAM r",
+                                     NULL, &f->e),
+                     SL_CLIENT_OK);
+    assert_int_equal(sl_client_await(f->c, "q", -1, NULL, &f->e), SL_CLIENT_OK);
+    sl_client_set_listener(f->c, NULL, false, NULL);
+    assert_int_equal(f->events[SL_CLIENT_QUERY_STARTED], 1);
+    assert_int_equal(f->events[SL_CLIENT_QUERY_PROGRESS], 0);
+    assert_int_equal(f->events[SL_CLIENT_QUERY_IDLE], 0);
+    assert_int_equal(f->events[SL_CLIENT_QUERY_TERMINATED], 1);
 }
 
 static void print__that_refuses_ends_the_query_without_an_error(void **state)
@@ -695,6 +713,7 @@ int main(void)
         T(start__gives_the_id_and_the_rows_come),
         T(start__a_name_in_use_is_refused),
         T(listener__hears_start_progress_and_end),
+        T(listener__without_reports_hears_start_and_end_alone),
         T(print__that_refuses_ends_the_query_without_an_error),
         T(print__gets_console_blocks_whole),
         T(cancel__ends_a_wait_and_leaves_the_query_running),

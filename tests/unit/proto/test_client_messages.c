@@ -62,6 +62,9 @@ static void sample(sl_cmsg_kind kind, sl_cmsg *m)
     case SL_CMSG_PRINTED:
         m->u.printed = (sl_cmsg_printed){ 9, true };
         break;
+    case SL_CMSG_HEAR:
+        m->u.hear = (sl_cmsg_hear){ true };
+        break;
     default:
         break;
     }
