@@ -138,7 +138,6 @@ static sl_code start_remote(sl_client *c, const sl_master *master, sl_error *err
                                       &c->processes, err));
         address = sl_process_cluster_address(c->processes);
     }
-    SL_TRY(sl_zmq_address_check(address, err));
     c->driver_address = sl_strdup(address);
     SL_TRY(sl_host_real_new(&c->host, err));
     SL_TRY(sl_zmq_network_new(LINGER_MS, &c->zmq, err));

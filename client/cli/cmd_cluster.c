@@ -24,7 +24,8 @@ static const char help[] =
     "\n"
     "  start   until all are ready; if only the driver has died, starts it again where\n"
     "          the workers look for it, and its queries go on\n"
-    "  status  driver, workers (slots, tasks, partitions, memory, shuffle, last heard of) and\n"
+    "  status  driver, workers (slots, tasks, partitions, memory, shuffle, last heard "
+    "of) and\n"
     "          queries\n"
     "  scale   starts workers or lets the youngest leave until N run; queries go on\n"
     "  stop    the driver first: queries end at their batch boundary and stay "
@@ -63,8 +64,9 @@ static bool check(struct arguments *a, int *ret_exit)
             sl_cli_usage_error("cluster", "--master is for status alone, in place "
                                           "of --config");
     else if (a->config == NULL && a->master == NULL)
-        *ret_exit = sl_cli_usage_error("cluster", "cluster %s wants --config FILE.yaml",
-                                       a->words[0]);
+        *ret_exit =
+            sl_cli_usage_error("cluster", "cluster %s wants --config FILE.yaml%s",
+                               a->words[0], is_status ? " or --master ADDRESS" : "");
     return *ret_exit == 0;
 }
 

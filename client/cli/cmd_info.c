@@ -124,7 +124,8 @@ int sl_cli_version(int argc, char **argv)
     printf("zeromq      %s\n", sl_zmq_version());
     if (SL_BUILT_WITH[0] != '\0')
         printf("built with  %s\n", SL_BUILT_WITH);
-    puts("masters     local, local[N], local[*]");
+    puts("masters     local, local[N], local[*], local-cluster[W,N], sluice://HOST:PORT, "
+         "ipc://PATH");
     print_connectors("sources", false);
     print_connectors("sinks  ", true);
     return 0;

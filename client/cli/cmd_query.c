@@ -1,8 +1,10 @@
 /* `sluice query`: streaming queries of a cluster, and those of checkpoints not in use. */
 #include <jansson.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/cli/cli.h"
@@ -239,16 +241,41 @@ static int print(void *user, const char *text, size_t length)
     return 0;
 }
 
+/* SIGINT and SIGTERM.  Blocked before the client makes its threads, which inherit it. */
+static void attach_signals(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(how, &set, NULL);
+}
+
+/* The first signal lets go of the query with a goodbye: a reader that just died would be
+ * waited for, and the query's console with it.  From then on a second one kills. */
+static int leave_on_signal(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    int number = sigtimedwait(&set, NULL, &(struct timespec){ 0 });
+    if (number > 0)
+        attach_signals(SIG_UNBLOCK);
+    return number;
+}
+
 static int attach(sl_client *c, const struct arguments *a)
 {
     sl_client_error e;
     bool ended = false;
+    int number = 0;
     if (sl_client_attach(c, a->words[1], &e) != SL_CLIENT_OK)
         return fail(&e);
-    while (!ended && !is_closed)
+    while (!ended && !is_closed && (number = leave_on_signal()) <= 0)
         if (sl_client_await(c, a->words[1], LOOK_MS, &ended, &e) != SL_CLIENT_OK)
             return fail(&e);
-    return 0;
+    return number == SIGINT ? SL_CLIENT_CANCELLED : 0;
 }
 
 /* ---- which ---- */
@@ -273,6 +300,8 @@ static int of_cluster(const struct arguments *a)
             "--master %s has no queries but its own client's: name a "
             "driver that runs, sluice://HOST:PORT",
             a->master);
+    if (is(a, "attach"))
+        attach_signals(SIG_BLOCK);
     if (sl_client_open(&config, &c, &e) != SL_CLIENT_OK)
         return e.status == SL_CLIENT_USAGE ? sl_cli_usage_error("query", "%s", e.message)
                                            : fail(&e);

@@ -104,6 +104,19 @@ bool sl_cli_number(const char *command, const char *flag, const char *text, int6
     return false;
 }
 
+static int verb_missing(const char *command, const char *const *verbs, uint32_t count)
+{
+    char all[256] = "";
+    for (uint32_t i = 0, n = 0; i < count && n < sizeof all; i++)
+        n += (uint32_t)snprintf(all + n, sizeof all - n, "%s%s",
+                                i == 0           ? ""
+                                : i + 1 == count ? " or "
+                                                 : ", ",
+                                verbs[i]);
+    return sl_cli_usage_error(command, "%s wants to be told what to do: %s", command,
+                              all);
+}
+
 bool sl_cli_verb(const char *command, const char *word, const char *const *verbs,
                  uint32_t count, int *ret_exit)
 {
@@ -112,8 +125,7 @@ bool sl_cli_verb(const char *command, const char *word, const char *const *verbs
             return true;
     const char *near = word != NULL ? sl_text_nearest(word, verbs, count) : NULL;
     if (word == NULL)
-        *ret_exit = sl_cli_usage_error(command, "%s wants to be told what to do: %s ...",
-                                       command, verbs[0]);
+        *ret_exit = verb_missing(command, verbs, count);
     else if (near != NULL)
         *ret_exit = sl_cli_usage_error(command, "unknown verb '%s'; did you mean '%s'?",
                                        word, near);

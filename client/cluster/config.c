@@ -15,7 +15,6 @@
 #include "base/options.h"
 #include "base/text.h"
 #include "client/cluster/master.h"
-#include "transport/link_zmq.h"
 
 #define CONFIG_BYTES_MAX (1 << 20)
 #define NAME_BYTES_MAX 63
@@ -162,10 +161,7 @@ static sl_code take_bind(struct reader *r, yaml_node_t *v, sl_error *err)
     char address[200];
     if (!is_scalar(v))
         return wrong(r, v, err, "bind", "HOST:PORT or ipc:///PATH");
-    sl_code code = sl_master_address(text_of(v), address, err);
-    if (code == SL_OK)
-        code = sl_zmq_address_check(address, err);
-    if (code != SL_OK)
+    if (sl_master_address(text_of(v), address, err) != SL_OK)
         return fail_at(r, v->start_mark, err);
     r->config->bind = sl_arena_strdup(r->config->arena, address);
     return SL_OK;
@@ -213,6 +209,22 @@ static sl_code take_setting(struct reader *r, const yaml_node_t *key,
     return SL_OK;
 }
 
+/* Those that are right alone and wrong together.  Where: the settings' first line. */
+static sl_code check_settings(struct reader *r, yaml_node_t *map, sl_error *err)
+{
+    if (sl_options_int(r->options, "sluice.worker.fenceAfter") <
+        sl_options_int(r->options, "sluice.worker.deadAfter"))
+        return SL_OK;
+    (void)sl_fail(
+        err, SL_EINVAL,
+        "sluice.worker.fenceAfter (%s) must be less than "
+        "sluice.worker.deadAfter (%s): a worker lets go before the driver gives "
+        "its state to another",
+        sl_options_text(r->options, "sluice.worker.fenceAfter"),
+        sl_options_text(r->options, "sluice.worker.deadAfter"));
+    return fail_at(r, map->start_mark, err);
+}
+
 static sl_code take_settings(struct reader *r, yaml_node_t *map, sl_error *err)
 {
     if (is_empty(map))
@@ -225,7 +237,7 @@ static sl_code take_settings(struct reader *r, yaml_node_t *map, sl_error *err)
         SL_TRY(take_setting(r, yaml_document_get_node(&r->document, p->key),
                             yaml_document_get_node(&r->document, p->value), err));
     }
-    return SL_OK;
+    return check_settings(r, map, err);
 }
 
 static sl_code take_driver(struct reader *r, yaml_node_t *map, sl_error *err)

@@ -325,6 +325,8 @@ sl_code sl_worker_daemon_run(const sl_worker_daemon *config, sl_error *err)
     if (code == SL_OK)
         code = start_worker(&p, err);
     if (code == SL_OK) {
+        log_info("WORKER-STARTED", "at %s, asks the driver at %s to take it",
+                 sl_worker_address(p.worker), config->driver);
         p.base.metrics = sl_metrics_file_new(p.base.host, config->options, config->name,
                                              refresh_worker, &p);
         (void)!sl_host_run_until(p.base.host, &p.base.stop);

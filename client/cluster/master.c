@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "transport/link_zmq.h"
 
 #define WORKERS_MAX 256
 
@@ -14,7 +15,7 @@ static sl_code unknown(const char *text, sl_error *err)
     return sl_fail(
         err, SL_EINVAL,
         "master '%.80s' is not known: use local, local[N] with N from 1 to %d, "
-        "local[*], local-cluster[WORKERS,SLOTS] or sluice://HOST:PORT",
+        "local[*], local-cluster[WORKERS,SLOTS], sluice://HOST:PORT or ipc://PATH",
         text, SL_EXECUTORS_MAX);
 }
 
@@ -64,8 +65,9 @@ sl_code sl_master_address(const char *text, char *ret, sl_error *err)
                            text);
         n = snprintf(ret, 200, "tcp://%s", rest);
     }
-    return n < 200 ? SL_OK
-                   : sl_fail(err, SL_EINVAL, "address '%.40s...' is too long", text);
+    if (n >= 200)
+        return sl_fail(err, SL_EINVAL, "address '%.40s...' is too long", text);
+    return sl_zmq_address_check(ret, err);
 }
 
 sl_code sl_master_parse(const char *text, sl_master *ret, sl_error *err)

@@ -236,12 +236,23 @@ static int start_cluster(struct session *s, const char *text)
     return SL_CLIENT_CONNECT;
 }
 
+/* A directory of no tests is a mistake, not a success. */
+static bool read_tests_of(struct session *s, const char *path)
+{
+    uint32_t before = s->count;
+    if (!read_path(s, path))
+        return false;
+    if (s->count == before)
+        fprintf(stderr, "sluice: %s: there is no .stest file in it\n", path);
+    return s->count > before;
+}
+
 static int run_all(struct session *s, const char *const *paths, const char *master)
 {
     bool ok = true;
     uint32_t cases = 0;
     for (uint32_t i = 0; paths[i] != NULL; i++)
-        ok = read_path(s, paths[i]) && ok;
+        ok = read_tests_of(s, paths[i]) && ok;
     if (!ok)
         return 2;
     int failed = master != NULL ? start_cluster(s, master) : 0;

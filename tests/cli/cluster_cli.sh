@@ -148,6 +148,15 @@ wait $reader || fail "attach into a closed pipe does not leave"
 [ "$(field "[q['state'] in ('FAILED', 'STOPPED') for q in s['queries'] if q['name'] == 'sums']")" = "[False]" ] ||
     fail "a reader that left ended the query"
 
+# one that is told to go says goodbye: the query's console does not wait for it
+"$sluice" query attach sums --master "$master" >"$work/leaver" 2>&1 &
+leaver=$!
+wait_until 10 "s['driver']['clients'] == 3"
+kill -TERM $leaver
+wait $leaver || fail "attach after SIGTERM: exit $?"
+wait_until 10 "s['driver']['clients'] == 2"
+grep -q 'CLIENT-GONE.*silent' "$work/fleet/logs/driver.log" && fail "a reader left without a goodbye"
+
 # detached statements are not awaited, whatever their triggers, but for AWAIT itself
 cat >"$work/once.sql" <<SQL
 CREATE TABLE t (id STRING, n BIGINT) USING json OPTIONS (path '$work/in', maxFilesPerTrigger 1);

@@ -20,6 +20,16 @@ expect 2 "did you mean 'run'" rum
 expect 2 "did you mean --master" run x.sql --mastr local
 expect 2 "local[N]" run examples/mobile/batch.sql --master 'loacl[2]'
 expect 2 "sluice.state.partitions" run examples/mobile/batch.sql --conf sluice.state.partition=2
+expect 2 "ipc://PATH" run examples/mobile/batch.sql --master local[0]
+expect 2 "is not of this host" sql -e "SELECT 1" --master sluice://192.0.2.1:7077
+expect 2 "is not of this host" driver --bind 192.0.2.1:7077 --dir "$work/d"
+expect 2 "is not of this host" worker --driver 192.0.2.1:7077 --dir "$work/w"
+expect 2 "is not of this host" worker --driver 127.0.0.1:9 --bind 0.0.0.0:0 --dir "$work/w"
+expect 2 "start, status, scale or stop" cluster
+expect 2 "--config FILE.yaml or --master" cluster status
+mkdir "$work/no-tests"
+expect 2 "no .stest file" test "$work/no-tests"
+expect 0 "local-cluster[W,N]" version
 expect 1 "TABLE_OR_VIEW_NOT_FOUND" sql -e "SELECT * FROM nope"
 expect 1 "Did you mean one of the following? [\`action\`" sql -e "SELECT actio FROM (VALUES (1)) t(action)"
 expect 1 "                ^" sql -e "SELECT 1 FROM t WHERE"

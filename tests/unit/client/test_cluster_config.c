@@ -133,6 +133,17 @@ static void read__names_the_nearest_of_an_unknown_key(void **state)
                    "did you mean 'sluice.worker.deadAfter'?");
 }
 
+static void read__refuses_a_worker_that_lets_go_after_it_was_given_up(void **state)
+{
+    const struct file *f = (const struct file *)*state;
+    assert_refused(f, "settings:\n  sluice.worker.deadAfter: 2 s\n", "2:3",
+                   "fenceAfter (4 s) must be less than sluice.worker.deadAfter (2 s)");
+    assert_refused(f,
+                   "settings:\n  sluice.worker.deadAfter: 2 s\n"
+                   "  sluice.worker.fenceAfter: 2 s\n",
+                   "2:3", "must be less");
+}
+
 static void read__refuses_values_where_they_stand(void **state)
 {
     const struct file *f = (const struct file *)*state;
@@ -199,6 +210,7 @@ int main(void)
         cmocka_unit_test(read__gives_defaults_for_all_that_is_absent),
         cmocka_unit_test(read__resolves_a_directory_above_the_file),
         cmocka_unit_test(read__names_the_nearest_of_an_unknown_key),
+        cmocka_unit_test(read__refuses_a_worker_that_lets_go_after_it_was_given_up),
         cmocka_unit_test(read__refuses_values_where_they_stand),
         cmocka_unit_test(read__refuses_what_is_not_one_yaml_document),
         cmocka_unit_test(read__refuses_an_address_of_another_host_with_the_reason),
