@@ -15,6 +15,7 @@ static void add_operator(const sl_physical_plan *p, const sl_op_plan *op, sl_byt
 {
     if (op->kind == SL_OP_STATE_AGG) {
         for (uint32_t i = 0; i < op->u.agg.key_count; i++) {
+            sl_bytes_string(out, op->u.agg.keys[i].name); /* its text, not its alias */
             sl_type_write(op->u.agg.keys[i].type, out);
             sl_bytes_i64(out, op->u.agg.keys[i].window_us);
         }

@@ -45,6 +45,19 @@ expect 1 '"line": 1, "column": 8' sql --json -e "SELECT x"
 expect 0 "sluice" version
 expect 0 "sluice.state.partitions" options
 
+# a checkpoint of other keys, though of the same type and with the same alias, is refused
+by() { # key
+    echo "CREATE TABLE t (a INT, b INT) USING json OPTIONS (path '$work/keys');
+CREATE STREAMING QUERY q OUTPUT MODE complete TRIGGER ONCE CHECKPOINT LOCATION '$work/cp-keys' INTO noop AS
+SELECT $1 AS k, count(*) AS n FROM STREAM t GROUP BY $1"
+}
+mkdir "$work/keys"
+echo '{"a":1,"b":2}' >"$work/keys/1.json"
+expect 0 "rows" sql --json -e "$(by a)"
+expect 0 "rows" sql --json -e "$(by a)"
+expect 4 "cp-keys" sql -e "$(by b)"
+expect 4 "cp-keys" sql -e "$(by "a % 2")"
+
 # a second run on a checkpoint in use is refused with the process's id
 mkdir "$work/in"
 cat >"$work/q.sql" <<SQL
