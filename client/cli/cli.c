@@ -1,5 +1,6 @@
 #include "client/cli/cli.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 
 #include "base/text.h"
 #include "client/stest/stest.h"
+#include "sluice/sluice.h"
 
 static const struct command {
     const char *name;
@@ -67,6 +69,15 @@ int sl_cli_usage_error(const char *command, const char *fmt, ...)
     return 2;
 }
 
+/* What a command said is on its way now, or it has failed. */
+static int finish_output(int exit_code)
+{
+    if (fflush(stdout) == 0 || errno == EPIPE || exit_code != 0)
+        return exit_code;
+    fprintf(stderr, "sluice: cannot write standard output: %s\n", strerror(errno));
+    return SL_CLIENT_FAILED;
+}
+
 int sl_cli_main(int argc, char **argv)
 {
     /* A closed pipe is an error of the write, not the end of us. */
@@ -86,7 +97,7 @@ int sl_cli_main(int argc, char **argv)
     for (size_t i = 0; i < COUNT; i++) {
         names[i] = commands[i].name;
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 2, argv + 2);
+            return finish_output(commands[i].run(argc - 2, argv + 2));
     }
     const char *near = sl_text_nearest(argv[1], names, COUNT);
     return near != NULL

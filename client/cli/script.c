@@ -24,6 +24,7 @@ struct script {
     int signal_number;    /* lock: the first */
     bool was_interrupted; /* lock: a statement was cut off */
     bool over;            /* lock: the signal thread shall end */
+    bool output_failed;   /* lock: a full disk, not a reader that left */
     bool pipe_closed;     /* main thread */
 };
 
@@ -43,11 +44,34 @@ static bool write_all(int fd, const char *text, size_t length)
     return true;
 }
 
+/* To standard output.  A reader that left has seen enough; any other failure is one of
+ * ours: rows are lost. */
+static bool put(struct script *s, const char *text, size_t length)
+{
+    if (write_all(STDOUT_FILENO, text, length))
+        return true;
+    int why = errno;
+    pthread_mutex_lock(&s->lock);
+    bool is_news = why != EPIPE && !s->output_failed;
+    s->output_failed = s->output_failed || is_news;
+    if (is_news && s->exit_code == 0)
+        s->exit_code = SL_CLIENT_FAILED;
+    pthread_mutex_unlock(&s->lock);
+    if (is_news)
+        fprintf(stderr, "sluice: cannot write standard output: %s\n", strerror(why));
+    return false;
+}
+
+/* Of queries, on a thread of the client. */
+static int print_console(void *user, const char *text, size_t length)
+{
+    return put((struct script *)user, text, length) ? 0 : 1;
+}
+
 /* Takes the text. */
 static void print_text(struct script *s, char *text, const char *ending)
 {
-    if (!write_all(STDOUT_FILENO, text, strlen(text)) ||
-        !write_all(STDOUT_FILENO, ending, strlen(ending)))
+    if (!put(s, text, strlen(text)) || !put(s, ending, strlen(ending)))
         s->pipe_closed = true;
     sl_client_text_free(text);
 }
@@ -98,8 +122,7 @@ static void report_error(struct script *s, const sl_client_error *e)
         s->exit_code = (int)e->status;
     pthread_mutex_unlock(&s->lock);
     if (s->config->json) {
-        if (!write_all(STDOUT_FILENO, text, strlen(text)) ||
-            !write_all(STDOUT_FILENO, "\n", 1))
+        if (!put(s, text, strlen(text)) || !put(s, "\n", 1))
             s->pipe_closed = true;
     } else {
         (void)!write_all(STDERR_FILENO, text, strlen(text));
@@ -275,7 +298,10 @@ int sl_script_run(const sl_script_config *config)
     pthread_mutex_init(&s->lock, NULL);
     sl_failures_init(&s->failures, report_failure, s);
     block_signals();
-    sl_client_status status = sl_client_open(&config->client, &s->client, &e);
+    sl_client_config client = config->client;
+    client.print = print_console;
+    client.print_user = s;
+    sl_client_status status = sl_client_open(&client, &s->client, &e);
     if (status == SL_CLIENT_USAGE) {
         s->exit_code = sl_cli_usage_error(config->command, "%s", e.message);
     } else if (status != SL_CLIENT_OK) {

@@ -45,6 +45,18 @@ expect 1 '"line": 1, "column": 8' sql --json -e "SELECT x"
 expect 0 "sluice" version
 expect 0 "sluice.state.partitions" options
 
+# a disk that is full is no reader that left: rows are lost, and that is told
+full() { # arguments...
+    "$sluice" "$@" 2>"$work/log" >/dev/full
+    local got=$?
+    [ $got -eq 1 ] && grep -q "cannot write standard output: No space" "$work/log" ||
+        { echo "sluice $* to a full disk: exit $got"; cat "$work/log"; exit 1; }
+}
+full sql -e "SELECT 1"
+full sql --json -e "SELECT 1"
+full run examples/mobile/tutorial.sql
+full version
+
 # a checkpoint of other keys, though of the same type and with the same alias, is refused
 by() { # key
     echo "CREATE TABLE t (a INT, b INT) USING json OPTIONS (path '$work/keys');
