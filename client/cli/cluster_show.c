@@ -47,7 +47,7 @@ static void show_driver(const json_t *status, FILE *out)
     if (*text_of(status, "name") != '\0')
         fprintf(out, "cluster %s in %s\n", text_of(status, "name"),
                 text_of(status, "directory"));
-    fprintf(out, "driver at %s, sluice %s, up %s, %lld clients\n",
+    fprintf(out, "driver at %s, sluice %s, up %s, %lld client(s)\n",
             text_of(status, "master"), text_of(driver, "version"), up,
             (long long)number_of(driver, "clients"));
 }

@@ -41,10 +41,11 @@ static const char run_help[] =
 
 static const char sql_help[] =
     "usage: sluice sql [-e TEXT | -f FILE | < FILE] [--json] [--keep-going]\n"
-    "                  [--master local[N]] [--conf NAME=VALUE]... [--verbose]\n"
+    "                  [--master MASTER] [--conf NAME=VALUE]... [--verbose]\n"
     "\n"
     "Runs statements and prints their results whole. On a terminal and without -e and\n"
     "-f it is a shell that asks for them: \\h there tells more.\n"
+    "Streaming queries they start are awaited as by `sluice run`.\n"
     "\n"
     "  -e TEXT            the statements\n"
     "  -f FILE            a file of statements; - is standard input\n"

@@ -55,6 +55,8 @@ void sl_failures_on_event(sl_failures *f, sl_client_event event, const sl_client
 {
     if (event != SL_CLIENT_QUERY_TERMINATED || q->error.status == SL_CLIENT_OK)
         return;
+    if (q->id[0] == '\0')
+        return; /* it did not begin: its CREATE is answered with the reason */
     sl_failure mine = failure_of(q);
     pthread_mutex_lock(&f->lock);
     bool later = f->is_held && f->count < SL_FAILURES_HELD_MAX;

@@ -45,6 +45,14 @@ expect 1 '"line": 1, "column": 8' sql --json -e "SELECT x"
 expect 0 "sluice" version
 expect 0 "sluice.state.partitions" options
 
+# a query that cannot start is one error, told once
+for trigger in "" "TRIGGER ONCE"; do
+    "$sluice" sql --json -e "CREATE TABLE r USING rate; CREATE STREAMING QUERY q $trigger
+CHECKPOINT LOCATION '/proc/none' INTO console AS SELECT * FROM STREAM r" >"$work/log" 2>&1
+    [ "$(grep -c '"error"' "$work/log")" -eq 1 ] && grep -q "/proc/none" "$work/log" ||
+        { echo "a query that cannot start ($trigger):"; cat "$work/log"; exit 1; }
+done
+
 # a disk that is full is no reader that left: rows are lost, and that is told
 full() { # arguments...
     "$sluice" "$@" 2>"$work/log" >/dev/full
