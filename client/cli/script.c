@@ -26,6 +26,8 @@ struct script {
     bool over;            /* lock: the signal thread shall end */
     bool output_failed;   /* lock: a full disk, not a reader that left */
     bool pipe_closed;     /* main thread */
+    pthread_t stopper;    /* waits for the driver to stop our queries */
+    bool has_stopper;     /* signal thread, then main thread */
 };
 
 /* ---- output ---- */
@@ -223,17 +225,31 @@ static void run_statements(struct script *s)
 
 /* ---- signals ---- */
 
+static void *stop_when_back(void *user)
+{
+    (void)sl_client_stop(((struct script *)user)->client, NULL, false, NULL);
+    return NULL;
+}
+
+/* A wish to end is not lost with the driver. Another thread waits for the next one, so
+ * that a second signal is heard. */
+static void on_signal_without_driver(struct script *s, int count)
+{
+    if (count > 1)
+        _exit(130); /* the queries are the driver's */
+    fputs("note: the driver is away; its queries are stopped when it is back, Ctrl-C "
+          "again leaves them to it\n",
+          stderr);
+    sl_client_cancel(s->client); /* what waits for the driver */
+    s->has_stopper = pthread_create(&s->stopper, NULL, stop_when_back, s) == 0;
+}
+
 static void on_signal(struct script *s, int count)
 {
     if (count > 2)
         _exit(130); /* a blocked pipe holds up a batch: as a kill, which loses nothing */
     if (!sl_client_is_connected(s->client)) {
-        if (count > 1)
-            _exit(130); /* the queries are the driver's */
-        fputs("note: the driver is away; its queries go on when it is back, Ctrl-C again "
-              "leaves them to it\n",
-              stderr);
-        sl_client_cancel(s->client); /* what waits for the driver */
+        on_signal_without_driver(s, count);
         return;
     }
     (void)sl_client_stop(s->client, NULL, count > 1, NULL);
@@ -312,6 +328,8 @@ int sl_script_run(const sl_script_config *config)
         run_statements(s);
         if (has_thread)
             end_signal_thread(s, thread);
+        if (s->has_stopper)
+            pthread_join(s->stopper, NULL);
         sl_client_close(s->client);
     }
     int code = exit_code_of(s);

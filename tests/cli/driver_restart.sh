@@ -100,23 +100,28 @@ grep -q 'STREAMING_QUERY_END_UNKNOWN.*`q` is over' "$work/client.log" || fail "t
 sort "$work/k/out/"*.json | diff "$work/expected" - || fail "the output of the query that ended differs"
 cluster_end
 
-# Ctrl-C while the driver is away: the first says so, the second leaves, and the query goes on with the driver.
-rm -rf "$work/k" "$work/driver" "$work/w" "$work"/*.log
-start_driver driver A=
-start_worker w1 A=
-wait_for_file "$work/driver.log" 'JOINED' 10 || fail "no cluster for Ctrl-C"
+endless_query_without_driver() { # sets client
+    rm -rf "$work/k" "$work/driver" "$work/w" "$work"/*.log
+    start_driver driver A=
+    start_worker w1 A=
+    wait_for_file "$work/driver.log" 'JOINED' 10 || fail "no cluster for an endless query"
+    "$sluice" run "$work/endless.sql" --master "ipc://$work/d.ipc" >"$work/console" 2>"$work/client.log" &
+    client=$!
+    for _ in $(seq 200); do
+        "$sluice" query list --json --master "ipc://$work/d.ipc" 2>/dev/null |
+            grep -qE 'endless.*"lastBatch": *[0-9]' && break
+        sleep 0.05
+    done
+    kill_hard driver
+    wait_for_file "$work/client.log" DRIVER-AWAY 10 || fail "the client does not say that the driver is away"
+}
 cat >"$work/endless.sql" <<SQL
 CREATE TABLE r (timestamp TIMESTAMP, value BIGINT) USING rate OPTIONS (rowsPerSecond 10);
 CREATE STREAMING QUERY endless TRIGGER PROCESSING TIME '100 milliseconds' INTO noop AS SELECT value FROM STREAM r;
 SQL
-"$sluice" run "$work/endless.sql" --master "ipc://$work/d.ipc" >"$work/console" 2>"$work/client.log" &
-client=$!
-for _ in $(seq 200); do
-    "$sluice" query list --json --master "ipc://$work/d.ipc" 2>/dev/null | grep -qE 'endless.*"lastBatch": *[0-9]' && break
-    sleep 0.05
-done
-kill_hard driver
-wait_for_file "$work/client.log" DRIVER-AWAY 10 || fail "the client does not say that the driver is away"
+
+# Ctrl-C while the driver is away: the first says so, the second leaves, and the query goes on with the driver.
+endless_query_without_driver
 kill -INT "$client"
 wait_for_file "$work/client.log" 'Ctrl-C again' 10 || fail "the first Ctrl-C says nothing"
 kill -0 "$client" 2>/dev/null || fail "the first Ctrl-C has ended the client"
@@ -126,6 +131,15 @@ wait "$client"
 [ $? -eq 130 ] || fail "a client that Ctrl-C ends has another exit code"
 start_driver driver A=
 wait_for_file "$work/driver.log" 'QUERY-RESUMED.*endless' 10 || fail "the query does not go on"
+cluster_end
+
+# One SIGTERM while it is away is not lost: when the driver is back the query ends, and the client with it.
+endless_query_without_driver
+kill -TERM "$client"
+wait_for_file "$work/client.log" 'Ctrl-C again' 10 || fail "SIGTERM says nothing"
+start_driver driver A=
+wait_for_end "$client" 20 || fail "SIGTERM was lost with the driver"
+"$sluice" query status endless --master "ipc://$work/d.ipc" | grep -q STOPPED || fail "the query goes on after SIGTERM"
 cluster_end
 echo "killed $killed times"
 [ "$killed" -ge 14 ] || fail "too few failpoints were reached"

@@ -124,7 +124,12 @@ AS SELECT window(ts, '1 minute') AS w, id, count(*) AS n
     got = rows_of(work)
     lost = client.poll()
     client.terminate()
-    client.wait()
+    try:
+        client.wait(40)
+    except subprocess.TimeoutExpired:
+        client.kill()
+        client.wait()
+        lost = "none 40 s after SIGTERM"
     cluster.end()
     bad = [k for k in want if k[0] < last and got[k] != want[k]] + [k for k, n in got.items() if len(k) == 3 and n > 1]
     if bad or lost is not None:
