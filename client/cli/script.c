@@ -183,14 +183,6 @@ static bool run_statement(struct script *s, sl_client_place *place)
     return true;
 }
 
-static bool has_signal(struct script *s)
-{
-    pthread_mutex_lock(&s->lock);
-    bool any = s->signals > 0;
-    pthread_mutex_unlock(&s->lock);
-    return any;
-}
-
 /* The queries that go on without us. */
 static void name_left(struct script *s)
 {
@@ -216,7 +208,7 @@ static void run_statements(struct script *s)
     pthread_mutex_unlock(&s->lock);
     if (failed || s->pipe_closed)
         (void)sl_client_stop(s->client, NULL, false, NULL);
-    else if (s->config->client.is_detached && !has_signal(s)) {
+    else if (s->config->client.is_detached && !is_interrupted(s)) {
         name_left(s);
         return;
     }

@@ -4,14 +4,7 @@
 set -u
 sluice=$1
 cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'cluster_end; rm -rf "$work"' EXIT
 . tests/cli/lib/cluster.bash
-fail() {
-    echo "$1"
-    show_logs
-    exit 1
-}
 mkdir "$work/in"
 for i in $(seq -w 1 24); do
     for k in 0 1 2 3 4 5 6 7; do

@@ -4,14 +4,7 @@
 set -u
 sluice=$1
 cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'cluster_end; rm -rf "$work"' EXIT
 . tests/cli/lib/cluster.bash
-fail() {
-    echo "$1"
-    show_logs
-    exit 1
-}
 . tests/cli/lib/window_counts.bash
 make_input
 make_expected

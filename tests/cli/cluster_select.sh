@@ -4,14 +4,7 @@
 set -u
 sluice=$1
 cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'cluster_end; rm -rf "$work"' EXIT
 . tests/cli/lib/cluster.bash
-fail() {
-    echo "$1"
-    show_logs
-    exit 1
-}
 mkdir "$work/in" "$work/wide"
 for i in 0 1 2 3 4 5 6 7; do
     seq $((i * 500)) $((i * 500 + 499)) | awk '{ printf "{\"a\":%d,\"s\":\"x%d\"}\n", $1, $1 % 7 }' >"$work/in/f$i.json"

@@ -5,15 +5,8 @@
 set -u
 sluice=$1
 cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'cluster_end; rm -rf "$work"' EXIT
 . tests/cli/lib/cluster.bash
 . tests/cli/lib/window_counts.bash
-fail() {
-    echo "$1"
-    show_logs
-    exit 1
-}
 make_input
 {
     cat <<SQL

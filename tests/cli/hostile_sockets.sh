@@ -5,16 +5,9 @@ set -u
 sluice=$(readlink -f "$1")
 noise=$(dirname "$sluice")/noise
 cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'cluster_end; rm -rf "$work"' EXIT
 . tests/cli/lib/cluster.bash
 seed=${SLUICE_SEED:-$RANDOM}
 echo "SLUICE_SEED=$seed"
-fail() {
-    echo "$1"
-    show_logs | cut -c1-400
-    exit 1
-}
 mkdir "$work/in"
 for i in $(seq -w 1 20); do
     seq $((10#$i * 100)) $((10#$i * 100 + 99)) | awk '{ printf "{\"id\":\"p%d\",\"v\":%d}\n", $1 % 9, $1 }' >"$work/in/f$i.json"

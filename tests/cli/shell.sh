@@ -3,14 +3,7 @@
 set -u
 sluice=$1
 cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'cluster_end; rm -rf "$work"' EXIT
 . tests/cli/lib/cluster.bash
-fail() {
-    echo "$1"
-    show_logs
-    exit 1
-}
 # every word the parser looks for can be completed
 missing=$(comm -23 \
     <(grep -ohE '_word\([a-z&]+, "[A-Z_]+"' engine/sql/*.c | grep -oE '[A-Z_]+"' | tr -d '"' | sort -u) \

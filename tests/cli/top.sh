@@ -3,14 +3,7 @@
 set -u
 sluice=$1
 cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'cluster_end; rm -rf "$work"' EXIT
 . tests/cli/lib/cluster.bash
-fail() {
-    echo "$1"
-    show_logs
-    exit 1
-}
 master=ipc://$work/d.ipc
 "$sluice" top --master 'local[2]' --once >"$work/out" 2>&1
 [ $? -eq 2 ] && grep -q "a cluster of its own" "$work/out" || fail "a local master is not refused: $(cat "$work/out")"

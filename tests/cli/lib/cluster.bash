@@ -1,6 +1,8 @@
-# A cluster of real processes for tests: start, kill, wait. Source it after setting `sluice` and `work`.
-# Every process started is in `pids` and ended by cluster_end; waits are bounded.
+# A cluster of real processes for tests: start, kill, wait. Source it after setting `sluice`; it makes the directory
+# `work` and removes it at the end. Every process started is in `pids` and ended by cluster_end; waits are bounded.
 declare -A pids=()
+work=$(mktemp -d)
+trap 'cluster_end; rm -rf "$work"' EXIT
 port_file=$work/driver.address
 
 start_driver() { # name, then NAME=VALUE of the environment
@@ -62,6 +64,12 @@ show_logs() {
     local log
     for log in "$work"/*.log; do
         echo "== ${log##*/}"
-        tail -n 15 "$log"
+        tail -n 15 "$log" | cut -c1-400
     done
+}
+
+fail() { # what
+    echo "$1"
+    show_logs
+    exit 1
 }
