@@ -25,7 +25,8 @@ static _Atomic int level_least = SL_LOG_WARN;
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-    bool asked; /* the fields below are known */
+    bool at_exit; /* what is counted is flushed */
+    bool asked;   /* the fields below are known */
     bool terminal, colours;
     sl_log_level level;
     char id[ID_BYTES_MAX];
@@ -36,6 +37,15 @@ static struct {
 void sl_log_set_level(sl_log_level level)
 {
     atomic_store_explicit(&level_least, (int)level, memory_order_relaxed);
+}
+
+void sl_log_restart(void)
+{
+    pthread_mutex_lock(&log_lock);
+    log_state.asked = false;
+    log_state.repeats = 0;
+    log_state.id[0] = '\0';
+    pthread_mutex_unlock(&log_lock);
 }
 
 static void append_time(sl_bytes *line, bool terminal)
@@ -98,7 +108,7 @@ static void flush_repeats(void)
     write_line(log_state.level, log_state.id, message);
 }
 
-static void flush_at_exit(void)
+void sl_log_flush(void)
 {
     if (pthread_mutex_trylock(&log_lock) != 0)
         return;
@@ -112,7 +122,9 @@ static void ask_terminal(void)
     log_state.asked = true;
     log_state.terminal = isatty(STDERR_FILENO) == 1;
     log_state.colours = log_state.terminal && !(no_colour && no_colour[0]);
-    atexit(flush_at_exit);
+    if (!log_state.at_exit)
+        atexit(sl_log_flush);
+    log_state.at_exit = true;
 }
 
 void sl_log_write(sl_log_level level, const char *event_id, const char *fmt, ...)

@@ -19,6 +19,10 @@ typedef enum sl_log_level {
 void sl_log_set_level(sl_log_level level); /* default WARN */
 void sl_log_write(sl_log_level level, const char *event_id, const char *fmt, ...)
     SL_PRINTF(3, 4);
+/* Lines counted and not shown yet are shown; an exit() does that by itself. */
+void sl_log_flush(void);
+/* Standard error is another file from here on, and its log begins anew. */
+void sl_log_restart(void);
 
 #define log_debug(id, ...) sl_log_write(SL_LOG_DEBUG, id, __VA_ARGS__)
 #define log_info(id, ...) sl_log_write(SL_LOG_INFO, id, __VA_ARGS__)

@@ -18,8 +18,8 @@
 
 #include <pthread.h>
 
-#include "client/cluster/launcher.h"
 #include "client/cluster/local.h"
+#include "client/cluster/process_cluster.h"
 #include "proto/client_messages.h"
 #include "sluice/sluice.h"
 #include "transport/channel.h"

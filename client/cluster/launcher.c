@@ -1,5 +1,6 @@
 #include "client/cluster/launcher.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,20 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
-#include "base/arena.h"
-#include "base/assert.h"
-#include "base/fs.h"
+#include "client/cluster/launcher_private.h"
 
 extern char **environ;
 
-#define READY_MS 20000
-#define STOP_MS 10000
 #define LOG_TAIL_BYTES 600
-
-/* Descriptors the child finds these pipes at. */
-#define CHILD_ALIVE_FD 8
-#define CHILD_READY_FD 9
 
 static int64_t now_ms(void)
 {
@@ -49,9 +41,9 @@ static bool move_up(int pair[2])
 {
     for (int i = 0; i < 2; i++) {
         int fd = pair[i];
-        if (fd < 0 || fd > CHILD_READY_FD)
+        if (fd < 0 || fd > SL_LAUNCHER_READY_FD)
             continue;
-        pair[i] = fcntl(fd, F_DUPFD_CLOEXEC, CHILD_READY_FD + 1);
+        pair[i] = fcntl(fd, F_DUPFD_CLOEXEC, SL_LAUNCHER_READY_FD + 1);
         int reason = errno;
         close(fd);
         errno = reason;
@@ -74,20 +66,22 @@ static sl_code make_pipes(bool is_detached, int alive[2], int ready[2], sl_error
     return SL_OK;
 }
 
-static int redirect(posix_spawn_file_actions_t *actions, const sl_launch *l,
-                    const int alive[2], const int ready[2])
+static int redirect(posix_spawn_file_actions_t *actions, const sl_launcher_plan *p)
 {
+    const char *log_path = p->launch->log_path;
     int reason =
         posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (reason == 0 && l->log_path != NULL)
-        reason = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, l->log_path,
+    if (reason == 0 && log_path != NULL)
+        reason = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, log_path,
                                                   O_WRONLY | O_CREAT | O_APPEND, 0644);
-    if (reason == 0 && l->log_path != NULL)
+    if (reason == 0 && log_path != NULL)
         reason = posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, STDERR_FILENO);
-    if (reason == 0 && alive[0] >= 0)
-        reason = posix_spawn_file_actions_adddup2(actions, alive[0], CHILD_ALIVE_FD);
+    if (reason == 0 && p->alive_fd >= 0)
+        reason =
+            posix_spawn_file_actions_adddup2(actions, p->alive_fd, SL_LAUNCHER_ALIVE_FD);
     if (reason == 0)
-        reason = posix_spawn_file_actions_adddup2(actions, ready[1], CHILD_READY_FD);
+        reason =
+            posix_spawn_file_actions_adddup2(actions, p->ready_fd, SL_LAUNCHER_READY_FD);
     return reason;
 }
 
@@ -110,35 +104,38 @@ static int set_attributes(posix_spawnattr_t *attributes, bool is_detached)
     return posix_spawnattr_setflags(attributes, flags);
 }
 
-static int spawn(const sl_launch *l, const int alive[2], const int ready[2], pid_t *ret)
+static int spawn(const sl_launcher_plan *p, pid_t *ret)
 {
-    const char *argv[SL_LAUNCH_ARGUMENTS_MAX + 6] = { "sluice" };
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    char alive_text[16], ready_text[16];
-    size_t n = 1;
-    for (size_t i = 0; l->arguments[i] != NULL && n <= SL_LAUNCH_ARGUMENTS_MAX; i++)
-        argv[n++] = l->arguments[i];
-    snprintf(ready_text, sizeof ready_text, "%d", CHILD_READY_FD);
-    snprintf(alive_text, sizeof alive_text, "%d", CHILD_ALIVE_FD);
-    argv[n++] = "--ready-fd";
-    argv[n++] = ready_text;
-    if (!l->is_detached) {
-        argv[n++] = "--alive-fd";
-        argv[n++] = alive_text;
-    }
+    const char *program = p->launch->program;
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    int reason = redirect(&actions, l, alive, ready);
+    int reason = redirect(&actions, p);
     if (reason == 0)
-        reason = set_attributes(&attributes, l->is_detached);
+        reason = set_attributes(&attributes, p->launch->is_detached);
     if (reason == 0)
-        reason =
-            posix_spawn(ret, l->program != NULL ? l->program : "/proc/self/exe", &actions,
-                        &attributes, (char *const *)(uintptr_t)argv, environ);
+        reason = posix_spawn(ret, program != NULL ? program : "/proc/self/exe", &actions,
+                             &attributes, (char *const *)(uintptr_t)p->argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return reason;
+}
+
+static void set_arguments(sl_launcher_plan *p)
+{
+    static_assert(SL_LAUNCHER_ALIVE_FD == 8 && SL_LAUNCHER_READY_FD == 9,
+                  "as the arguments say");
+    const char *const *own = p->launch->arguments;
+    p->argv[p->argc++] = "sluice";
+    for (size_t i = 0; own[i] != NULL && i < SL_LAUNCH_ARGUMENTS_MAX; i++)
+        p->argv[p->argc++] = own[i];
+    p->argv[p->argc++] = "--ready-fd";
+    p->argv[p->argc++] = "9";
+    if (p->launch->is_detached)
+        return;
+    p->argv[p->argc++] = "--alive-fd";
+    p->argv[p->argc++] = "8";
 }
 
 sl_code sl_child_start(const sl_launch *launch, sl_child *ret, sl_error *err)
@@ -146,7 +143,12 @@ sl_code sl_child_start(const sl_launch *launch, sl_child *ret, sl_error *err)
     int alive[2], ready[2];
     pid_t pid = 0;
     SL_TRY(make_pipes(launch->is_detached, alive, ready, err));
-    int reason = spawn(launch, alive, ready, &pid);
+    sl_launcher_plan plan = { .launch = launch,
+                              .alive_fd = alive[0],
+                              .ready_fd = ready[1] };
+    set_arguments(&plan);
+    int reason = sl_launcher__may_fork(launch) ? sl_launcher__fork(&plan, &pid)
+                                               : spawn(&plan, &pid);
     close(ready[1]);
     if (alive[0] >= 0)
         close(alive[0]);
@@ -271,136 +273,14 @@ static void see_it_end(sl_child *c, int timeout_ms)
 
 void sl_child_stop(sl_child *c, int timeout_ms)
 {
-    if (c == NULL)
-        return;
-    ask_to_end(c);
-    see_it_end(c, timeout_ms);
+    if (c != NULL)
+        sl_children_stop(c, 1, timeout_ms);
 }
 
-/* ---- local-cluster ---- */
-
-struct sl_process_cluster {
-    char directory[160], log_path[200], address[200];
-    const sl_options *options; /* while it starts */
-    uint32_t worker_count;
-    sl_child driver;
-    sl_child workers[];
-};
-
-/* The settings that are of processes and not of sessions, which the client brings along:
- * as --conf behind the arguments. */
-static uint32_t add_settings(const sl_options *options, sl_arena *arena,
-                             const char *arguments[SL_LAUNCH_ARGUMENTS_MAX], uint32_t n)
+void sl_children_stop(sl_child *children, uint32_t count, int timeout_ms)
 {
-    for (uint32_t i = 0; i < sl_options_def_count(); i++) {
-        const char *name = sl_options_def(i)->name;
-        if ((strncmp(name, "sluice.worker.", 14) != 0 &&
-             strncmp(name, "sluice.metrics.", 15) != 0) ||
-            !sl_options_is_set(options, name))
-            continue;
-        SL_ASSERT(n < SL_LAUNCH_ARGUMENTS_MAX);
-        arguments[n++] =
-            sl_arena_printf(arena, "--conf=%s=%s", name, sl_options_text(options, name));
-    }
-    return n;
-}
-
-static sl_code start_driver(sl_process_cluster *c, sl_arena *arena, sl_error *err)
-{
-    const char *arguments[SL_LAUNCH_ARGUMENTS_MAX + 1] = {
-        "driver",        "--bind", c->address,
-        "--no-registry", "--dir",  sl_arena_printf(arena, "%s/driver", c->directory)
-    };
-    (void)add_settings(c->options, arena, arguments, 6);
-    sl_launch l = { .arguments = arguments, .log_path = c->log_path };
-    return sl_child_start(&l, &c->driver, err);
-}
-
-static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_arena *arena,
-                             sl_error *err)
-{
-    const char *arguments[SL_LAUNCH_ARGUMENTS_MAX + 1] = {
-        "worker",
-        "--driver",
-        c->address,
-        "--slots",
-        sl_arena_printf(arena, "%u", slots),
-        "--dir",
-        sl_arena_printf(arena, "%s/workers", c->directory)
-    };
-    uint32_t n = add_settings(c->options, arena, arguments, 7);
-    sl_launch l = { .arguments = arguments, .log_path = c->log_path };
-    SL_ASSERT(n < SL_LAUNCH_ARGUMENTS_MAX);
-    for (uint32_t i = 0; i < c->worker_count; i++) {
-        arguments[n] = sl_arena_printf(arena, "--name=worker-%u", i + 1);
-        SL_TRY(sl_child_start(&l, &c->workers[i], err));
-    }
-    return SL_OK;
-}
-
-static sl_code wait_for_all(sl_process_cluster *c, sl_error *err)
-{
-    SL_TRY(sl_child_wait_ready(&c->driver, c->log_path, READY_MS, err));
-    for (uint32_t i = 0; i < c->worker_count; i++)
-        SL_TRY(sl_child_wait_ready(&c->workers[i], c->log_path, READY_MS, err));
-    return SL_OK;
-}
-
-/* All at once: a worker dials until its driver is there. */
-static sl_code start_all(sl_process_cluster *c, uint32_t slots, sl_error *err)
-{
-    sl_arena *arena = sl_arena_new();
-    sl_code code = start_driver(c, arena, err);
-    if (code == SL_OK)
-        code = start_workers(c, slots, arena, err);
-    if (code == SL_OK)
-        code = wait_for_all(c, err);
-    sl_arena_free(arena);
-    return code;
-}
-
-sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots,
-                               const sl_options *options, sl_process_cluster **ret,
-                               sl_error *err)
-{
-    const char *base = getenv("TMPDIR");
-    sl_process_cluster *c =
-        (sl_process_cluster *)sl_calloc(1, sizeof *c + workers * sizeof c->workers[0]);
-    c->worker_count = workers;
-    c->options = options;
-    snprintf(c->directory, sizeof c->directory, "%.120s/sluice-cluster-XXXXXX",
-             base != NULL && *base != '\0' ? base : "/tmp");
-    if (mkdtemp(c->directory) == NULL) {
-        int reason = errno;
-        sl_code failed = sl_fail_errno(err, reason, "cannot make %s", c->directory);
-        sl_free(c);
-        return failed;
-    }
-    snprintf(c->log_path, sizeof c->log_path, "%s/log", c->directory);
-    snprintf(c->address, sizeof c->address, "ipc://%s/driver.ipc", c->directory);
-    sl_code code = start_all(c, slots, err);
-    if (code != SL_OK) {
-        sl_process_cluster_free(c);
-        return code;
-    }
-    *ret = c;
-    return SL_OK;
-}
-
-const char *sl_process_cluster_address(const sl_process_cluster *c)
-{
-    return c->address;
-}
-
-void sl_process_cluster_free(sl_process_cluster *c)
-{
-    if (c == NULL)
-        return;
-    sl_child_stop(&c->driver, STOP_MS); /* first: queries end at their batch boundary */
-    for (uint32_t i = 0; i < c->worker_count; i++)
-        ask_to_end(&c->workers[i]);
-    for (uint32_t i = 0; i < c->worker_count; i++)
-        see_it_end(&c->workers[i], STOP_MS);
-    (void)!sl_fs_remove_tree(sl_fs_posix(), c->directory, NULL);
-    sl_free(c);
+    for (uint32_t i = 0; i < count; i++)
+        ask_to_end(&children[i]);
+    for (uint32_t i = 0; i < count; i++)
+        see_it_end(&children[i], timeout_ms);
 }

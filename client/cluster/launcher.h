@@ -4,6 +4,11 @@
  * A child is tied to its parent by a pipe: when the parent dies, however it dies, the
  * child ends by itself; or it is left alone in a session of its own.
  *
+ * It begins by exec of the program; where the program set an entry, the caller allows it
+ * and there is one thread, by fork alone and a call of that entry, which spares loading
+ * and linking the program again. The child cannot tell: it has the same arguments,
+ * descriptors and signals.
+ *
  * Thread:  any, one call at a time for a child.
  * Errors:  SL_ETIMEOUT not ready in time, SL_EIO could not be started; the text has the
  *          end of its log. */
@@ -12,11 +17,11 @@
 #define SL_CLIENT_CLUSTER_LAUNCHER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "base/options.h"
 
 #define SL_LAUNCH_ARGUMENTS_MAX 64
 
@@ -31,8 +36,14 @@ typedef struct sl_launch {
     const char *program;          /* NULL: this process's own */
     const char *const *arguments; /* after the program's name, NULL at the end */
     const char *log_path;         /* standard output and error are appended; NULL: ours */
-    bool is_detached;             /* outlives us */
+    bool is_detached;             /* outlives us; begins by exec */
+    bool may_fork; /* the caller has no state that a copy of it would share: no socket, no
+                      database; threads are looked for */
 } sl_launch;
+
+/* Of a program whose main() is sluice's own: what a copy of it calls with its arguments,
+ * and those this process was started with, which a copy writes its own over. */
+void sl_launcher_set_entry(int (*main)(int argc, char **argv), int argc, char **argv);
 
 SL_CHECKED sl_code sl_child_start(const sl_launch *launch, sl_child *ret, sl_error *err);
 /* Wait until it says it is ready; if it ends before, the error has the end of its log. */
@@ -40,17 +51,7 @@ SL_CHECKED sl_code sl_child_wait_ready(sl_child *c, const char *log_path, int ti
                                        sl_error *err);
 /* Ask it to end, wait at most timeout_ms, then kill. NULL and pid 0 are fine. */
 void sl_child_stop(sl_child *c, int timeout_ms);
-
-/* ---- local-cluster[W,N]: a driver and workers for one client ---- */
-
-typedef struct sl_process_cluster sl_process_cluster;
-
-/* Ready when all workers are registered. options: of the client; those of processes
- * (sluice.worker.*, sluice.metrics.*) are given to each. */
-SL_CHECKED sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots,
-                                          const sl_options *options,
-                                          sl_process_cluster **ret, sl_error *err);
-const char *sl_process_cluster_address(const sl_process_cluster *c); /* of the driver */
-void sl_process_cluster_free(sl_process_cluster *c);                 /* NULL is fine */
+/* The same of several: all are asked before one is waited for. */
+void sl_children_stop(sl_child *children, uint32_t count, int timeout_ms);
 
 #endif /* SL_CLIENT_CLUSTER_LAUNCHER_H */

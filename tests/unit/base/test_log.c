@@ -88,6 +88,26 @@ static void log__counts_equal_lines(void **state)
     assert_int_equal(count_of(text, "something else"), 1);
 }
 
+static void log_restarts(void)
+{
+    log_warn("T-AGAIN", "the same line");
+    log_warn("T-AGAIN", "the same line");
+    sl_log_restart();
+    log_warn("T-AGAIN", "the same line");
+    log_warn("T-AGAIN", "the same line");
+    sl_log_flush();
+    sl_log_flush();
+}
+
+static void log__begins_anew_after_a_restart_and_shows_what_it_counted(void **state)
+{
+    (void)state;
+    char text[4096];
+    capture(log_restarts, text, sizeof text);
+    assert_int_equal(count_of(text, "msg=\"the same line\""), 2);
+    assert_int_equal(count_of(text, "repeated 1 times"), 1);
+}
+
 static void log_to_a_closed_pipe(void)
 {
     close(STDERR_FILENO);
@@ -133,6 +153,7 @@ int main(void)
         cmocka_unit_test(log__shows_nothing_below_its_level),
         cmocka_unit_test(log__off_a_terminal_is_logfmt_on_one_line),
         cmocka_unit_test(log__counts_equal_lines),
+        cmocka_unit_test(log__begins_anew_after_a_restart_and_shows_what_it_counted),
         cmocka_unit_test(log__survives_a_closed_stderr),
         cmocka_unit_test(metrics__are_prometheus_text_ordered_by_name),
     };
