@@ -126,7 +126,8 @@ static char *parent_of(const char *path)
     return parent;
 }
 
-static sl_code make_dirs(sl_fs *fs, const char *path, int depth, sl_error *err)
+static sl_code make_dirs(sl_fs *fs, const char *path, bool is_durable, int depth,
+                         sl_error *err)
 {
     sl_file_info info;
     sl_code code = sl_fs_stat(fs, path, &info, err);
@@ -140,13 +141,14 @@ static sl_code make_dirs(sl_fs *fs, const char *path, int depth, sl_error *err)
         return sl_fail(err, SL_ELIMIT, "%s is nested too deep", path);
 
     char *parent = parent_of(path);
-    code = strcmp(parent, path) == 0 ? SL_OK : make_dirs(fs, parent, depth + 1, err);
+    code = strcmp(parent, path) == 0 ? SL_OK
+                                     : make_dirs(fs, parent, is_durable, depth + 1, err);
     if (code == SL_OK) {
         code = fs->class->make_dir(fs, path, err);
         if (code == SL_EEXISTS) /* somebody else was faster */
             code = SL_OK;
     }
-    if (code == SL_OK)
+    if (code == SL_OK && is_durable)
         code = sl_fs_sync_dir(fs, parent, err);
     sl_free(parent);
     return code;
@@ -154,7 +156,12 @@ static sl_code make_dirs(sl_fs *fs, const char *path, int depth, sl_error *err)
 
 sl_code sl_fs_make_dirs(sl_fs *fs, const char *path, sl_error *err)
 {
-    return make_dirs(fs, path, 0, err);
+    return make_dirs(fs, path, true, 0, err);
+}
+
+sl_code sl_fs_make_scratch_dirs(sl_fs *fs, const char *path, sl_error *err)
+{
+    return make_dirs(fs, path, false, 0, err);
 }
 
 static sl_code remove_tree(sl_fs *fs, const char *path, int depth, sl_error *err)

@@ -103,6 +103,8 @@ SL_CHECKED sl_code sl_fs_remove(sl_fs *fs, const char *path, sl_error *err);
 SL_CHECKED sl_code sl_fs_make_dirs(
     sl_fs *fs, const char *path,
     sl_error *err); /* with parents; existing is fine; syncs the parents it created in */
+/* The same without the sync: for what nobody misses after a crash of the host. */
+SL_CHECKED sl_code sl_fs_make_scratch_dirs(sl_fs *fs, const char *path, sl_error *err);
 SL_CHECKED sl_code sl_fs_remove_tree(sl_fs *fs, const char *path,
                                      sl_error *err); /* absent is fine */
 /* Names sorted by bytes; "." and ".." left out. Free with sl_fs_entries_free. */

@@ -348,7 +348,7 @@ static void set_options(wire *w, const char *endpoint)
         set_int(s, ZMQ_ROUTER_HANDOVER, 1);
     } else {
         set_int(s, ZMQ_IMMEDIATE, 1);
-        set_int(s, ZMQ_RECONNECT_IVL, 5); /* then twice as long each time */
+        set_int(s, ZMQ_RECONNECT_IVL, 1); /* then twice as long each time */
         set_int(s, ZMQ_RECONNECT_IVL_MAX, 500);
         SL_ASSERT(zmq_setsockopt(s, ZMQ_ROUTING_ID, w->port->id, strlen(w->port->id)) ==
                   0);

@@ -130,26 +130,38 @@ static sl_code start_local(sl_client *c, uint32_t slots, sl_error *err)
     return SL_OK;
 }
 
-static sl_code start_remote(sl_client *c, const sl_master *master, sl_error *err)
+static sl_code open_network(sl_client *c, sl_error *err)
 {
-    const char *address = master->address;
-    if (master->kind == SL_MASTER_LOCAL_CLUSTER) {
-        SL_TRY(sl_process_cluster_new(master->workers, master->slots, c->options,
-                                      &c->processes, err));
-        address = sl_process_cluster_address(c->processes);
-    }
-    c->driver_address = sl_strdup(address);
     SL_TRY(sl_host_real_new(&c->host, err));
     SL_TRY(sl_zmq_network_new(LINGER_MS, &c->zmq, err));
     c->network = sl_zmq_network_of(c->zmq);
     return SL_OK;
 }
 
+/* The processes first: there is no thread and no socket yet (launcher.h). */
+static sl_code start_processes(sl_client *c, const sl_master *master, sl_error *err)
+{
+    SL_TRY(sl_process_cluster_new(master->workers, master->slots, c->options,
+                                  &c->processes, err));
+    c->driver_address = sl_strdup(sl_process_cluster_address(c->processes));
+    SL_TRY(open_network(c, err));
+    return sl_process_cluster_wait_driver(c->processes, err);
+}
+
+static sl_code start_by_kind(sl_client *c, const sl_master *master, sl_error *err)
+{
+    if (master->kind == SL_MASTER_LOCAL)
+        return start_local(c, master->slots, err);
+    if (master->kind == SL_MASTER_LOCAL_CLUSTER)
+        return start_processes(c, master, err);
+    c->driver_address = sl_strdup(master->address);
+    return open_network(c, err);
+}
+
 static sl_code start(sl_client *c, const sl_master *master, sl_error *err)
 {
     char name[64];
-    SL_TRY(master->kind == SL_MASTER_LOCAL ? start_local(c, master->slots, err)
-                                           : start_remote(c, master, err));
+    SL_TRY(start_by_kind(c, master, err));
     snprintf(name, sizeof name, "client-%016llx",
              (unsigned long long)sl_host_rand64(c->host)); /* nobody dials it */
     SL_TRY(sl_client__connect(c, name, err));
@@ -157,6 +169,8 @@ static sl_code start(sl_client *c, const sl_master *master, sl_error *err)
     if (reason != 0)
         return sl_fail_errno(err, reason, "cannot start the client's thread");
     c->has_loop = true;
+    if (c->processes != NULL)
+        SL_TRY(sl_process_cluster_wait_workers(c->processes, err));
     return master->kind == SL_MASTER_LOCAL ? SL_OK : sl_client__greet(c, err);
 }
 
@@ -181,8 +195,11 @@ static void free_all(sl_client *c)
         sl_host_post(c->host, c, stop_loop, c);
         pthread_join(c->loop, NULL);
     }
+    bool is_idle = c->own_query_count == 0; /* the loop is over, nothing changes it */
     if (c->host != NULL)
         sl_client__disconnect(c);
+    if (is_idle)
+        sl_process_cluster_end(c->processes); /* while sockets close here */
     if (c->cluster == NULL) {
         sl_zmq_network_free(c->zmq);
         sl_host_free(c->host);

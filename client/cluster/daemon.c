@@ -266,7 +266,7 @@ static sl_code start_worker(struct worker_process *p, sl_error *err)
     snprintf(work_dir, sizeof work_dir, "%s/worker-%ld-%u", p->config->directory,
              (long)getpid(), p->lives);
     (void)!gethostname(host_name, sizeof host_name - 1);
-    SL_TRY(sl_fs_make_dirs(p->base.host->fs, p->config->directory, err));
+    SL_TRY(sl_fs_make_scratch_dirs(p->base.host->fs, p->config->directory, err));
     const sl_options *o = p->config->options;
     sl_worker_config w = { .address = bind,
                            .driver_address = p->config->driver,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -234,28 +235,40 @@ sl_code sl_child_wait_ready(sl_child *c, const char *log_path, int timeout_ms,
 
 /* ---- stop ---- */
 
-static bool wait_for_exit(pid_t pid, int timeout_ms)
+/* The child is ours and not waited for yet, so its pid is no other's. */
+static void poll_for_exit(int pidfd, int timeout_ms)
+{
+    int64_t end = now_ms() + timeout_ms;
+    struct pollfd p = { .fd = pidfd, .events = POLLIN };
+    int64_t left = timeout_ms;
+    while (left >= 0 && poll(&p, 1, (int)left) < 0 && errno == EINTR)
+        left = end - now_ms();
+}
+
+/* Without a pidfd: too many descriptors are open, or the kernel is old. */
+static void look_for_exit(pid_t pid, int timeout_ms)
 {
     int64_t end = now_ms() + timeout_ms;
     long pause_ns = 500000;
-    do {
-        pid_t gone = waitpid(pid, NULL, WNOHANG);
-        if (gone == pid || (gone < 0 && errno == ECHILD))
-            return true;
+    siginfo_t info = { .si_pid = 0 };
+    while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == 0 && now_ms() < end) {
         nanosleep(&(struct timespec){ .tv_nsec = pause_ns }, NULL);
         pause_ns = pause_ns < 5000000 ? pause_ns * 2 : pause_ns;
-    } while (now_ms() < end);
-    return false;
+    }
 }
 
-static void ask_to_end(sl_child *c)
+static bool wait_for_exit(pid_t pid, int timeout_ms)
 {
-    if (c->pid == 0)
-        return;
-    if (c->ready_fd >= 0)
-        close(c->ready_fd);
-    c->ready_fd = -1;
-    kill(c->pid, SIGTERM); /* the end of the pipe would be another wish to end */
+    int pidfd = pidfd_open(pid, 0);
+    if (pidfd >= 0) {
+        poll_for_exit(pidfd, timeout_ms);
+        close(pidfd);
+    } else {
+        look_for_exit(pid, timeout_ms);
+    }
+    pid_t gone = waitpid(pid, NULL, WNOHANG);
+    return gone == pid || (gone < 0 && errno == ECHILD);
 }
 
 static void see_it_end(sl_child *c, int timeout_ms)
@@ -271,16 +284,29 @@ static void see_it_end(sl_child *c, int timeout_ms)
     *c = (sl_child){ .alive_fd = -1, .ready_fd = -1 };
 }
 
-void sl_child_stop(sl_child *c, int timeout_ms)
+void sl_children_ask(sl_child *children, uint32_t count)
 {
-    if (c != NULL)
-        sl_children_stop(c, 1, timeout_ms);
+    for (uint32_t i = 0; i < count; i++) {
+        sl_child *c = &children[i];
+        if (c->pid == 0 || c->is_asked)
+            continue;
+        if (c->ready_fd >= 0)
+            close(c->ready_fd);
+        c->ready_fd = -1;
+        c->is_asked = true;
+        kill(c->pid, SIGTERM); /* the end of the pipe would be another wish to end */
+    }
 }
 
 void sl_children_stop(sl_child *children, uint32_t count, int timeout_ms)
 {
-    for (uint32_t i = 0; i < count; i++)
-        ask_to_end(&children[i]);
+    sl_children_ask(children, count);
     for (uint32_t i = 0; i < count; i++)
         see_it_end(&children[i], timeout_ms);
+}
+
+void sl_child_stop(sl_child *c, int timeout_ms)
+{
+    if (c != NULL)
+        sl_children_stop(c, 1, timeout_ms);
 }

@@ -29,6 +29,7 @@ typedef struct sl_child {
     pid_t pid;         /* 0: none */
     int alive_fd;      /* ours; closing it tells the child to end; -1: it is on its own */
     int ready_fd;      /* ours, until it was ready; -1 */
+    bool is_asked;     /* to end */
     char address[200]; /* once ready */
 } sl_child;
 
@@ -49,9 +50,10 @@ SL_CHECKED sl_code sl_child_start(const sl_launch *launch, sl_child *ret, sl_err
 /* Wait until it says it is ready; if it ends before, the error has the end of its log. */
 SL_CHECKED sl_code sl_child_wait_ready(sl_child *c, const char *log_path, int timeout_ms,
                                        sl_error *err);
-/* Ask it to end, wait at most timeout_ms, then kill. NULL and pid 0 are fine. */
-void sl_child_stop(sl_child *c, int timeout_ms);
-/* The same of several: all are asked before one is waited for. */
+/* Ask to end, once, those that were not asked yet; pid 0 is fine. */
+void sl_children_ask(sl_child *children, uint32_t count);
+/* Ask them, wait at most timeout_ms for each, then kill. */
 void sl_children_stop(sl_child *children, uint32_t count, int timeout_ms);
+void sl_child_stop(sl_child *c, int timeout_ms); /* NULL is fine */
 
 #endif /* SL_CLIENT_CLUSTER_LAUNCHER_H */

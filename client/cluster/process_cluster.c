@@ -18,8 +18,7 @@ struct sl_process_cluster {
     char directory[160], log_path[200], address[200];
     const sl_options *options; /* while it starts */
     uint32_t worker_count;
-    sl_child driver;
-    sl_child workers[];
+    sl_child children[]; /* the driver, then the workers */
 };
 
 /* The settings that are of processes and not of sessions, which the client brings along:
@@ -48,7 +47,7 @@ static sl_code start_driver(sl_process_cluster *c, sl_arena *arena, sl_error *er
     };
     (void)add_settings(c->options, arena, arguments, 6);
     sl_launch l = { .arguments = arguments, .log_path = c->log_path, .may_fork = true };
-    return sl_child_start(&l, &c->driver, err);
+    return sl_child_start(&l, &c->children[0], err);
 }
 
 static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_arena *arena,
@@ -68,16 +67,8 @@ static sl_code start_workers(sl_process_cluster *c, uint32_t slots, sl_arena *ar
     SL_ASSERT(n < SL_LAUNCH_ARGUMENTS_MAX);
     for (uint32_t i = 0; i < c->worker_count; i++) {
         arguments[n] = sl_arena_printf(arena, "--name=worker-%u", i + 1);
-        SL_TRY(sl_child_start(&l, &c->workers[i], err));
+        SL_TRY(sl_child_start(&l, &c->children[1 + i], err));
     }
-    return SL_OK;
-}
-
-static sl_code wait_for_all(sl_process_cluster *c, sl_error *err)
-{
-    SL_TRY(sl_child_wait_ready(&c->driver, c->log_path, READY_MS, err));
-    for (uint32_t i = 0; i < c->worker_count; i++)
-        SL_TRY(sl_child_wait_ready(&c->workers[i], c->log_path, READY_MS, err));
     return SL_OK;
 }
 
@@ -88,8 +79,6 @@ static sl_code start_all(sl_process_cluster *c, uint32_t slots, sl_error *err)
     sl_code code = start_driver(c, arena, err);
     if (code == SL_OK)
         code = start_workers(c, slots, arena, err);
-    if (code == SL_OK)
-        code = wait_for_all(c, err);
     sl_arena_free(arena);
     return code;
 }
@@ -99,8 +88,8 @@ sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots,
                                sl_error *err)
 {
     const char *base = getenv("TMPDIR");
-    sl_process_cluster *c =
-        (sl_process_cluster *)sl_calloc(1, sizeof *c + workers * sizeof c->workers[0]);
+    sl_process_cluster *c = (sl_process_cluster *)sl_calloc(
+        1, sizeof *c + (workers + (size_t)1) * sizeof c->children[0]);
     c->worker_count = workers;
     c->options = options;
     snprintf(c->directory, sizeof c->directory, "%.120s/sluice-cluster-XXXXXX",
@@ -127,12 +116,35 @@ const char *sl_process_cluster_address(const sl_process_cluster *c)
     return c->address;
 }
 
+static sl_code wait_ready(sl_process_cluster *c, uint32_t i, sl_error *err)
+{
+    return sl_child_wait_ready(&c->children[i], c->log_path, READY_MS, err);
+}
+
+sl_code sl_process_cluster_wait_driver(sl_process_cluster *c, sl_error *err)
+{
+    return wait_ready(c, 0, err);
+}
+
+sl_code sl_process_cluster_wait_workers(sl_process_cluster *c, sl_error *err)
+{
+    for (uint32_t i = 1; i <= c->worker_count; i++)
+        SL_TRY(wait_ready(c, i, err));
+    return SL_OK;
+}
+
+void sl_process_cluster_end(sl_process_cluster *c)
+{
+    if (c != NULL)
+        sl_children_ask(c->children, c->worker_count + 1);
+}
+
 void sl_process_cluster_free(sl_process_cluster *c)
 {
     if (c == NULL)
         return;
-    sl_child_stop(&c->driver, STOP_MS); /* first: queries end at their batch boundary */
-    sl_children_stop(c->workers, c->worker_count, STOP_MS);
+    sl_child_stop(&c->children[0], STOP_MS); /* first: its queries need the workers */
+    sl_children_stop(c->children + 1, c->worker_count, STOP_MS);
     (void)!sl_fs_remove_tree(sl_fs_posix(), c->directory, NULL);
     sl_free(c);
 }

@@ -223,6 +223,9 @@ static void make_dirs__makes_parents_and_accepts_what_exists(void **state)
     fixture *f = *state;
     assert_int_equal(sl_fs_make_dirs(f->fs, at("x/y/z", f), NULL), SL_OK);
     assert_int_equal(sl_fs_make_dirs(f->fs, at("x//y/z/", f), NULL), SL_OK);
+    assert_int_equal(sl_fs_make_scratch_dirs(f->fs, at("x/y/z", f), NULL), SL_OK);
+    assert_int_equal(sl_fs_make_scratch_dirs(f->fs, at("x/s/t", f), NULL), SL_OK);
+    assert_true(sl_fs_exists(f->fs, at("x/s/t", f)));
     put(f, "x/y/z/file", "1");
     sl_error err = { 0 };
     assert_int_equal(sl_fs_make_dirs(f->fs, at("x/y/z/file", f), &err), SL_EEXISTS);

@@ -206,6 +206,24 @@ static void lose_files__takes_locks_and_open_files_of_one_machine(void **state)
     sl_fs_virtual_free(v);
 }
 
+static void crash__takes_scratch_directories_and_no_others(void **state)
+{
+    (void)state;
+    int kept = 0, gone = 0;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        sl_fs_virtual *v = sl_fs_virtual_new(NULL, NULL);
+        sl_fs *fs = sl_fs_virtual_fs(v);
+        assert_int_equal(sl_fs_make_dirs(fs, "/a/b", NULL), SL_OK);
+        assert_int_equal(sl_fs_make_scratch_dirs(fs, "/s/t", NULL), SL_OK);
+        crash(v, seed);
+        assert_true(sl_fs_exists(fs, "/a/b"));
+        kept += sl_fs_exists(fs, "/s");
+        gone += !sl_fs_exists(fs, "/s");
+        sl_fs_virtual_free(v);
+    }
+    assert_true(kept > 10 && gone > 10);
+}
+
 static void crash__during_a_rename_leaves_at_least_one_name(void **state)
 {
     (void)state;
@@ -495,6 +513,7 @@ int main(void)
         cmocka_unit_test(crash__keeps_names_of_a_synced_directory_only),
         cmocka_unit_test(crash_machine__takes_only_what_that_machine_did_not_sync),
         cmocka_unit_test(lose_files__takes_locks_and_open_files_of_one_machine),
+        cmocka_unit_test(crash__takes_scratch_directories_and_no_others),
         cmocka_unit_test(crash__during_a_rename_leaves_at_least_one_name),
         cmocka_unit_test(crash__after_write_new_keeps_the_file_whole),
         cmocka_unit_test(crash__may_empty_an_unsynced_file_under_a_synced_name),

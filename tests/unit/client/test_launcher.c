@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -333,6 +334,74 @@ static void stop__is_one_signal(void **state)
     unlink(path);
 }
 
+/* Also where no descriptor is left to wait with. */
+static void stop__sees_the_end_without_a_free_descriptor(void **state)
+{
+    (void)state;
+    int filler[256];
+    uint32_t fillers = 0;
+    struct rlimit old, few;
+    sl_child child;
+    sl_error err = { 0 };
+    assert_int_equal(start("echo ready x >&9; read line <&8", &child, &err), SL_OK);
+    assert_int_equal(sl_child_wait_ready(&child, NULL, 20000, &err), SL_OK);
+    pid_t pid = child.pid;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few = (struct rlimit){ .rlim_cur = 64, .rlim_max = old.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (fillers < 256 && (filler[fillers] = open("/dev/null", O_CLOEXEC)) >= 0)
+        fillers++;
+    sl_child_stop(&child, 10000);
+    setrlimit(RLIMIT_NOFILE, &old);
+    while (fillers > 0)
+        close(filler[--fillers]);
+    assert_int_equal(child.pid, 0);
+    assert_int_equal(waitpid(pid, NULL, WNOHANG), -1); /* it was seen to end */
+}
+
+static void stop__kills_who_does_not_end(void **state)
+{
+    (void)state;
+    sl_child child;
+    sl_error err = { 0 };
+    assert_int_equal(start("trap '' TERM; echo ready x >&9\n"
+                           "while :; do sleep 0.01; done",
+                           &child, &err),
+                     SL_OK);
+    assert_int_equal(sl_child_wait_ready(&child, NULL, 20000, &err), SL_OK);
+    pid_t pid = child.pid;
+    sl_child_stop(&child, 50);
+    assert_int_equal(child.pid, 0);
+    assert_int_equal(kill(pid, 0), -1);
+}
+
+/* Each of them once, whoever asks again: two wishes would abandon a batch. */
+static void stop__asks_once_those_that_were_asked_before(void **state)
+{
+    (void)state;
+    sl_child children[2];
+    sl_error err = { 0 };
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(start("trap 'n=$((n + 1))' TERM; echo ready x >&9\n"
+                               "while [ -z \"$n\" ]; do sleep 0.01; done\n"
+                               "sleep 0.1; [ $n -eq 1 ]",
+                               &children[i], &err),
+                         SL_OK);
+        assert_int_equal(sl_child_wait_ready(&children[i], NULL, 20000, &err), SL_OK);
+    }
+    sl_children_ask(children, 2);
+    sl_children_ask(children, 2);
+    siginfo_t info;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(waitid(P_PID, (id_t)children[i].pid, &info, WEXITED | WNOWAIT),
+                         0);
+        assert_int_equal(info.si_status, 0);
+    }
+    sl_children_stop(children, 2, 10000);
+    assert_int_equal(children[0].pid, 0);
+    assert_int_equal(children[1].pid, 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -352,6 +421,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(fork__ties_the_child_to_its_parents_life),
         cmocka_unit_test(wait_ready__tells_of_a_child_that_ended_or_says_something_else),
         cmocka_unit_test(stop__is_one_signal),
+        cmocka_unit_test(stop__asks_once_those_that_were_asked_before),
+        cmocka_unit_test(stop__kills_who_does_not_end),
+        cmocka_unit_test(stop__sees_the_end_without_a_free_descriptor),
     };
     return cmocka_run_group_tests_name("client/launcher", tests, NULL, NULL);
 }
