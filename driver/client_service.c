@@ -59,7 +59,7 @@ static void send_rows(sl_rclient *r)
     while (r->sent < r->chunk_count && r->sent - r->taken < SL_CLIENT_WINDOW) {
         sl_cmsg m = { .kind = SL_CMSG_CHUNK };
         sl_bytes_clear(&bytes);
-        sl_chunk_write(r->chunks[r->sent], &bytes);
+        sl_chunk_write_enveloped(r->chunks[r->sent], &bytes);
         m.u.chunk = (sl_cmsg_chunk){ r->rows_of, r->sent, sl_bytes_span(&bytes) };
         sl_rclient__send(r, &m);
         sl_chunk_unref(r->chunks[r->sent]);

@@ -80,7 +80,7 @@ static sl_code encode(const sl_chunk *c, frames *out, sl_error *err)
     sl_bytes frame = { 0 };
     sl_bytes_reserve(&frame, sizeof head + estimate(c));
     sl_bytes_append(&frame, head, sizeof head); /* filled when its number is known */
-    sl_chunk_write(c, &frame);
+    sl_chunk_write_enveloped(c, &frame);
     size_t bytes = frame.size_bytes - sizeof head;
     if (bytes <= SL_SHUFFLE_BLOCK_BYTES_MAX || c->selected == 1) {
         if (frame.size_bytes > SL_FRAME_BYTES_MAX) {

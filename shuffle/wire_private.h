@@ -18,8 +18,8 @@
  *               (OPEN)
  *   72     4    CRC-32C of bytes 0-71
  *   76     4    zero
- *   80     n    BLOCK: a chunk (docs/formats/chunk.md, with its own checksum); PACK:
- *               frames, one after the other
+ *   80     n    BLOCK: a chunk (docs/formats/chunk.md) without a checksum: the packet
+ *               or the spilled block has one; PACK: frames, one after the other
  *
  * Thread: any. */
 

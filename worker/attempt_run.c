@@ -227,7 +227,7 @@ static sl_code post_rows(sl_run_task *t, const sl_chunk *chunk, sl_error *err)
 {
     sl_bytes bytes = { 0 };
     sl_code code = SL_OK;
-    sl_chunk_write(chunk, &bytes);
+    sl_chunk_write_enveloped(chunk, &bytes);
     if (bytes.size_bytes <= SL_RESULT_BYTES_MAX)
         post_result(t, sl_bytes_span(&bytes));
     else if (chunk->selected > 1)

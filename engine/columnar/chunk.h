@@ -48,8 +48,11 @@ static inline uint32_t sl_chunk_row(const sl_chunk *c, uint32_t i) /* i-th selec
 }
 
 /* Wire codec (docs/formats/chunk.md): selected rows only, strings compacted. Needs the
- * schema to read. */
+ * schema to read.  _enveloped leaves the checksum to whatever carries the bytes, a packet
+ * of a channel or a spilled block: what has no other, what is kept, has this one. Reading
+ * takes both. */
 void sl_chunk_write(const sl_chunk *c, sl_bytes *out);
+void sl_chunk_write_enveloped(const sl_chunk *c, sl_bytes *out);
 SL_CHECKED sl_code sl_chunk_read(sl_span bytes, const sl_schema *schema,
                                  sl_budget *budget, sl_chunk **ret, sl_error *err);
 

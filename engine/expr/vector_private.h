@@ -13,16 +13,10 @@
 #ifndef SL_ENGINE_EXPR_VECTOR_PRIVATE_H
 #define SL_ENGINE_EXPR_VECTOR_PRIVATE_H
 
+#include "base/hot.h"
 #include "engine/columnar/column.h"
 #include "engine/expr/function_private.h"
 #include "engine/expr/program.h"
-
-/* gcc vectorises loops at -O3 only; clang at -O2. */
-#if defined(__GNUC__) && !defined(__clang__) && !defined(SL_DEBUG)
-#define SL_HOT __attribute__((optimize("O3")))
-#else
-#define SL_HOT
-#endif
 
 __extension__ typedef __int128 sl_i128;
 

@@ -149,8 +149,12 @@ static void write_chunk(sl_arena *arena)
     FUZZ_CHECK(code == SL_OK);
     sl_chunk *chunk = sl_chunk_builder_finish(&b, 3);
     sl_schema_write(schema, &bytes);
+    size_t schema_bytes = bytes.size_bytes;
     sl_chunk_write(chunk, &bytes);
     write_seed("chunk", "three-rows", &bytes);
+    bytes.size_bytes = schema_bytes;
+    sl_chunk_write_enveloped(chunk, &bytes); /* past a checksum no mutation comes */
+    write_seed("chunk", "three-rows-enveloped", &bytes);
     sl_chunk_unref(chunk);
     sl_bytes_deinit(&bytes);
 }

@@ -289,6 +289,35 @@ static void ack__to_a_peer_that_is_gone_is_not_tried_for_ever(void **state)
     sl_channel_free(c);
 }
 
+/* Blocks of a shuffle have no checksum but this. */
+static void receive__drops_a_message_with_any_bit_flipped(void **state)
+{
+    struct fixture *f = (struct fixture *)*state;
+    sl_network network = { open_deaf };
+    sl_channel_callbacks callbacks = { .on_message = on_message, .user = &f->a };
+    sl_channel *c;
+    uint8_t whole[SL_LINK_HEAD_BYTES + 4] = { 0 }, *body = whole + SL_LINK_HEAD_BYTES;
+    f->a.received = 0;
+    assert_int_equal(sl_channel_new(f->host, &network, "d", 5, callbacks, &c, NULL),
+                     SL_OK);
+    sl_channel_head h = {
+        .sender = 7, .sequence = 1, .body_bytes = 4, .body_crc = sl_crc32c(0, body, 4)
+    };
+    sl_channel__write_head(&h, whole);
+    for (uint32_t bit = 0; bit <= 8 * sizeof whole; bit++) {
+        bool is_whole = bit == 8 * sizeof whole;
+        if (!is_whole)
+            whole[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        sl_blob *b = sl_blob_copy(sl_span_of(body, 4));
+        deaf.callbacks.receive(deaf.callbacks.user, "client", 7, whole, b);
+        sl_blob_unref(b);
+        assert_int_equal(f->a.received, is_whole ? 1 : 0);
+        if (!is_whole)
+            whole[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    sl_channel_free(c);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 int main(void)
 {
@@ -299,6 +328,7 @@ int main(void)
         T(send__to_nobody_is_kept_until_somebody_is_there),
         T(taken_us__moves_as_long_as_the_peer_takes),
         T(ack__to_a_peer_that_is_gone_is_not_tried_for_ever),
+        T(receive__drops_a_message_with_any_bit_flipped),
     };
     return cmocka_run_group_tests_name("transport/channel", tests, NULL, NULL);
 }
