@@ -13,6 +13,7 @@ pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
 find_program(PROTOC_C protoc-c REQUIRED)
+include(cmake/rocksdb.cmake)
 
 # Turn .proto files into C under build/gen/gen, compiled without our warnings.
 function(sluice_proto target)

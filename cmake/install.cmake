@@ -6,10 +6,10 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/sluice DESTINATION ${CMAKE_INSTALL
 
 # The packages of the library's link line, by the names pkg-config knows.
 set(SLUICE_PC_REQUIRES)
-foreach(target sluice_core sluice_gen)
-  get_target_property(libraries ${target} LINK_LIBRARIES)
+foreach(target sluice_core sluice_rocksdb sluice_gen)
+  get_target_property(libraries ${target} INTERFACE_LINK_LIBRARIES)
   foreach(library ${libraries})
-    if(library MATCHES "^PkgConfig::(.*)$")
+    if(library MATCHES "PkgConfig::([A-Z0-9]+)")
       list(APPEND SLUICE_PC_REQUIRES ${${CMAKE_MATCH_1}_MODULE_NAME})
     endif()
   endforeach()
