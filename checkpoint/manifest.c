@@ -21,6 +21,7 @@ struct sl_manifest {
     int64_t last_batch;
     sl_file *file; /* being written by us; a file of an earlier life is never appended */
     uint64_t file_bytes;
+    sl_bytes found; /* the last record as it was read at the opening: see append */
 };
 
 static bool is_sink_id(const char *text)
@@ -82,6 +83,7 @@ struct walk {
     int64_t before_last; /* its previous_batch */
     bool is_first;       /* no record seen yet: any previous_batch will do */
     bool is_ended;       /* fn said so */
+    sl_bytes *last;      /* bytes of the last record; NULL: not wanted */
 };
 
 /* Is there a whole record after a bad place? Then it was not the tail that broke. */
@@ -144,6 +146,10 @@ static sl_code walk_bytes(struct walk *w, sl_span bytes, const char *path, sl_er
             return code;
         }
         SL_TRY(take_record(w, payload, path, err));
+        if (w->last != NULL) {
+            sl_bytes_clear(w->last);
+            sl_bytes_append(w->last, bytes.data, size);
+        }
         bytes = sl_span_of(bytes.data + size, bytes.size_bytes - size);
     }
     return SL_OK;
@@ -217,7 +223,7 @@ static sl_code find_last(sl_manifest *m, sl_error *err)
     sl_dir_entry *entries = NULL;
     size_t count = 0;
     SL_TRY(list_logs(m, &entries, &count, err));
-    struct walk w = { .m = m, .last_batch = -1, .is_first = true };
+    struct walk w = { .m = m, .last_batch = -1, .is_first = true, .last = &m->found };
     w.arena = sl_arena_new();
     sl_code code = SL_OK;
     for (size_t i = count; i-- > 0 && code == SL_OK && w.is_first;) {
@@ -260,6 +266,7 @@ void sl_manifest_close(sl_manifest *m)
     if (!m)
         return;
     sl_file_close(m->file);
+    sl_bytes_deinit(&m->found);
     sl_free(m->dir);
     sl_free(m->sink_id);
     sl_free(m->query_id);
@@ -305,6 +312,9 @@ static sl_code append_bytes(sl_manifest *m, sl_span bytes, sl_error *err)
     return SL_OK;
 }
 
+/* The record that was found at the opening may be one whose sync failed: it can be read
+ * until the power goes.  So the first append says it again, and no record of ours ever
+ * follows one that is not synced. */
 sl_code sl_manifest_append(sl_manifest *m, const sl_manifest_record *record,
                            sl_error *err)
 {
@@ -315,16 +325,18 @@ sl_code sl_manifest_append(sl_manifest *m, const sl_manifest_record *record,
     if (!m->file)
         SL_TRY(start_file(m, record->batch, err));
     sl_bytes bytes = { 0 };
+    sl_bytes_append(&bytes, m->found.data, m->found.size_bytes);
     encode_record(m, record, &bytes);
     sl_failpoint_pass(m->failpoints, "manifest.append");
-    sl_code code =
-        bytes.size_bytes > SL_RECORD_BYTES_MAX
-            ? sl_record__check_size("manifest", record->batch, bytes.size_bytes, err)
-            : append_bytes(m, sl_bytes_span(&bytes), err);
+    size_t size = bytes.size_bytes - m->found.size_bytes;
+    sl_code code = size > SL_RECORD_BYTES_MAX
+                       ? sl_record__check_size("manifest", record->batch, size, err)
+                       : append_bytes(m, sl_bytes_span(&bytes), err);
     sl_bytes_deinit(&bytes);
     if (code == SL_OK) {
         sl_failpoint_pass(m->failpoints, "manifest.synced");
         m->last_batch = record->batch;
+        sl_bytes_deinit(&m->found);
     }
     /* After a failure the next append goes to a new file, behind what this one left. */
     if (code != SL_OK || m->file_bytes >= SL_MANIFEST_FILE_BYTES_MAX) {

@@ -430,6 +430,35 @@ static void manifest__takes_the_same_batch_again_after_a_failed_sync(void **stat
     sl_manifest_close(m);
 }
 
+static uint64_t lose_all(void *user)
+{
+    (void)user;
+    return 0;
+}
+
+/* The record stands in the page cache, so a driver that opens the log again takes the
+ * batch for published. */
+static void manifest__says_again_what_may_not_be_synced(void **state)
+{
+    struct fixture *f = *state;
+    sl_manifest *m = open_manifest(f);
+    assert_int_equal(append_manifest(m, 1, NULL), SL_OK);
+    sl_fs_virtual_set_faults(f->v, (sl_fs_faults){ .before = fail_sync });
+    assert_int_equal(append_manifest(m, 2, NULL), SL_EIO);
+    sl_fs_virtual_set_faults(f->v, (sl_fs_faults){ 0 });
+    sl_manifest_close(m);
+    m = open_manifest(f);
+    assert_int_equal(sl_manifest_last_batch(m), 2);
+    assert_int_equal(append_manifest(m, 3, NULL), SL_OK);
+    sl_manifest_close(m);
+    sl_fs_virtual_crash(f->v, lose_all, NULL);
+    m = open_manifest(f);
+    int64_t sum = 0;
+    assert_int_equal(sl_manifest_each(m, sum_batches, &sum, NULL), SL_OK);
+    assert_int_equal(sum, 123);
+    sl_manifest_close(m);
+}
+
 /* ---- verification and reachability ---- */
 
 /* Batch 0: a delta in a segment, and a snapshot of one table. */
@@ -650,6 +679,7 @@ int main(void)
         T(manifest__goes_on_after_a_reopen_and_refuses_old_batches),
         T(manifest__drops_a_torn_tail_and_refuses_damage_before_it),
         T(manifest__takes_the_same_batch_again_after_a_failed_sync),
+        T(manifest__says_again_what_may_not_be_synced),
         T(verify__passes_a_whole_checkpoint_and_names_what_is_damaged),
         T(verify__refuses_a_checkpoint_in_use_and_an_absent_one),
         T(inspect__shows_query_batches_and_progress),
