@@ -89,6 +89,7 @@ void sl_dispatch_free(sl_dispatch *x)
         at = &(*at)->next;
     *at = x->next;
     sl_host_timer_cancel(x->driver->host, x->soon);
+    sl_dispatch_tell_committed(x);
     undeploy(x);
     drop_answers(x);
     sl_free(x->shares);
@@ -173,11 +174,12 @@ void sl_dispatch_start(sl_dispatch *x, const sl_batch_spec *spec,
                        sl_dispatch_fn on_result, void *user)
 {
     SL_ASSERT(!x->running);
+    sl_dispatch_tell_committed(
+        x); /* TASK follows at once: a worker wakes once for both */
     drop_answers(x);
     x->spec = *spec;
     x->at = (sl_msg_attempt){ x->number, spec->epoch, spec->batch, spec->attempt };
     x->running = true;
-    x->has_committed = false;
     x->on_result = on_result;
     x->user = user;
     try_to_send(x);
@@ -185,6 +187,7 @@ void sl_dispatch_start(sl_dispatch *x, const sl_batch_spec *spec,
 
 void sl_dispatch_cancel(sl_dispatch *x)
 {
+    sl_dispatch_tell_committed(x);
     if (x == NULL || !x->running)
         return;
     sl_host_timer_cancel(x->driver->host, x->soon);
@@ -193,23 +196,32 @@ void sl_dispatch_cancel(sl_dispatch *x)
     x->running = x->waits = false;
 }
 
+static void send_committed(sl_dispatch *x, const sl_share *s)
+{
+    sl_message m = { .kind = SL_MSG_COMMITTED };
+    sl_msg_state_id *states =
+        (sl_msg_state_id *)sl_calloc(s->done.state_count + (size_t)1, sizeof *states);
+    for (uint32_t k = 0; k < s->done.state_count; k++)
+        states[k] =
+            (sl_msg_state_id){ s->done.states[k].partition, s->done.states[k].state_id };
+    m.u.committed = (sl_msg_committed){ x->at, s->done.state_count, states };
+    sl_dispatch__send(x, s->worker, &m);
+    sl_free(states);
+}
+
+void sl_dispatch_tell_committed(sl_dispatch *x)
+{
+    if (x == NULL || !x->owes_committed)
+        return;
+    x->owes_committed = false;
+    for (uint32_t i = 0; i < x->share_count; i++)
+        if (x->shares[i].worker != NULL)
+            send_committed(x, &x->shares[i]);
+}
+
 void sl_dispatch_committed(sl_dispatch *x)
 {
-    for (uint32_t i = 0; i < x->share_count; i++) {
-        const sl_share *s = &x->shares[i];
-        sl_message m = { .kind = SL_MSG_COMMITTED };
-        if (s->worker == NULL)
-            continue;
-        sl_msg_state_id *states =
-            (sl_msg_state_id *)sl_calloc(s->done.state_count + (size_t)1, sizeof *states);
-        for (uint32_t k = 0; k < s->done.state_count; k++)
-            states[k] = (sl_msg_state_id){ s->done.states[k].partition,
-                                           s->done.states[k].state_id };
-        m.u.committed = (sl_msg_committed){ x->at, s->done.state_count, states };
-        sl_dispatch__send(x, s->worker, &m);
-        sl_free(states);
-    }
-    x->has_committed = true;
+    x->owes_committed = true;
     for (uint32_t p = 0; p < x->partitions; p++)
         x->holders[p] = 0;
     for (uint32_t i = 0; i < x->share_count; i++)

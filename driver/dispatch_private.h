@@ -61,7 +61,7 @@ struct sl_dispatch {
     uint32_t *holders; /* [partitions]: who has the last committed state; 0 nobody */
     sl_share *shares;
     uint32_t share_count;
-    bool has_committed; /* the shares' answers are of the last commit */
+    bool owes_committed; /* the shares' answers are committed, and they do not know */
 
     /* how often in a row a worker died with this work, spark's "poison" */
     uint8_t *partition_deaths; /* [partitions] */

@@ -96,8 +96,10 @@ void sl_dispatch_free(sl_dispatch *x); /* UNDEPLOY; abandons what runs; NULL is 
 void sl_dispatch_start(sl_dispatch *x, const sl_batch_spec *spec,
                        sl_dispatch_fn on_result, void *user);
 void sl_dispatch_cancel(sl_dispatch *x);
-/* Commit what DONE said: the workers make it their base. */
+/* What DONE said is committed. The workers are told, and make it their base, when the
+ * next try starts, or by tell: what comes with a TASK wakes nobody on its own. */
 void sl_dispatch_committed(sl_dispatch *x);
+void sl_dispatch_tell_committed(sl_dispatch *x); /* NULL is fine; twice is once */
 /* From driver.c: a message of a worker about this dispatch. */
 void sl_dispatch_on_message(sl_dispatch *x, const sl_dworker *w, const sl_message *m,
                             sl_arena *arena, bool *ret_kept);

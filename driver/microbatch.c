@@ -8,7 +8,7 @@
  *   8     class D sinks write         commit_run
  *   9     commits/N, synced           commit_run     the one commit point
  *   10    class A output published    publish_run    before commits/N+1
- *   11    COMMITTED to the workers    after_commit
+ *   11    COMMITTED to the workers    with the next TASK, or sl_stream__wait
  *   12    progress, clean-up          publish_run, after_publish
  *
  * A failure between 4 and 9 abandons the attempt; the batch runs again from version N-1

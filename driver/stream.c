@@ -314,6 +314,8 @@ void sl_stream__wait(sl_stream *s)
         int64_t boundary_us = until_boundary_us(s);
         delay_us = boundary_us > delay_us ? boundary_us : delay_us;
     }
+    if (idle || delay_us > 0)
+        sl_dispatch_tell_committed(s->dispatch);
     sl_stream__say(s, idle ? "Waiting for data to arrive" : "Waiting for next trigger");
     sl_host *h = s->driver->host;
     s->timer = sl_host_timer(h, s->driver, sl_host_mono_us(h) + delay_us, on_trigger, s);

@@ -241,10 +241,19 @@ static void init_peers(sl_exchange *x, const sl_exchange_config *c)
             x->targets[i].senders =
                 sl_calloc(c->peer_count, sizeof *x->targets[i].senders);
     x->takes = sl_calloc(c->peer_count + 1, sizeof *x->takes);
-    x->has_opened = sl_calloc(c->peer_count + 1, sizeof *x->has_opened);
-    for (uint32_t i = 0; i < c->target_count; i++)
-        if (x->targets[i].peer != SL_EXCHANGE_HERE)
-            x->takes[x->targets[i].peer] = true;
+    x->asked = sl_calloc(c->peer_count + 1, sizeof *x->asked);
+    x->is_there = sl_calloc(c->peer_count + 1, sizeof *x->is_there);
+    for (uint32_t i = 0; i < c->peer_count; i++)
+        x->is_there[i] =
+            sl_channel_incarnation(c->shuffle->channel, c->peers[i].address) ==
+            c->peers[i].incarnation;
+    for (uint32_t i = 0; i < c->target_count; i++) {
+        sl_xtarget *t = &x->targets[i];
+        if (t->peer == SL_EXCHANGE_HERE)
+            continue;
+        x->takes[t->peer] = true;
+        t->credit.window_bytes = x->is_there[t->peer] ? SL_SHUFFLE_START_BYTES : 0;
+    }
     x->window_bytes = x->config.credit_bytes / (senders > 0 ? senders : 1);
     if (x->window_bytes < SL_EXCHANGE_WINDOW_MIN)
         x->window_bytes = SL_EXCHANGE_WINDOW_MIN;
@@ -287,8 +296,6 @@ sl_code sl_exchange_new(const sl_exchange_config *config, sl_exchange **ret,
     if (config->shuffle != NULL) {
         init_peers(x, config);
         sl_shuffle__add(config->shuffle, x);
-        for (uint32_t peer = 0; peer < config->peer_count; peer++)
-            sl_exchange__announce(x, peer);
     }
     *ret = x;
     return SL_OK;
@@ -321,7 +328,8 @@ void sl_exchange__destroy(sl_exchange *x)
             sl_free((char *)(uintptr_t)x->peers[i].address);
         sl_free(x->peers);
         sl_free(x->takes);
-        sl_free(x->has_opened);
+        sl_free(x->is_there);
+        sl_free(x->asked);
     }
     for (uint32_t i = 0; i < x->config.target_count; i++) {
         sl_xtarget *t = &x->targets[i];
@@ -471,6 +479,8 @@ sl_code sl_exchange_push(sl_exchange *x, uint32_t producer, uint32_t target,
         sl_exchange__add_waiter(t, producer);
         pthread_mutex_unlock(&t->lock);
         atomic_fetch_add_explicit(&x->blocked_pushes, 1, memory_order_relaxed);
+        if (x->config.shuffle != NULL)
+            sl_exchange__send_now(x);
         *ret_answer = SL_EXCHANGE_BLOCKED;
         return SL_OK;
     }

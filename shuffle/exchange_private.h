@@ -3,6 +3,7 @@
  *   exchange.c  the heap of each target, local producers and targets, life
  *   send.c      targets of other processes: credit, spill, what goes out
  *   receive.c   producers of other processes: what comes in
+ *   early.c     what came in before its exchange was made
  *   shuffle.c   which exchange a frame is for
  *
  * Locks: target->lock, then exchange->out_lock. No wake-up or send is called under one.
@@ -44,7 +45,8 @@ typedef struct sl_xsender {
     uint64_t consumed_bytes, told_bytes;
 } sl_xsender;
 
-/* Credit of a target of another process; target lock. */
+/* Credit of a target of another process; target lock. Until it is opened the window is
+ * what needs no asking for. */
 typedef struct sl_xcredit {
     bool opened;
     uint64_t window_bytes, sent_bytes, consumed_bytes;
@@ -75,7 +77,7 @@ typedef struct sl_xtarget {
 typedef struct sl_xflow {
     uint64_t rows, blocks, bytes; /* sent */
     uint32_t pending;             /* spilled, not sent */
-    bool ended, end_waits;        /* end_waits: for the peer to open */
+    bool ended, end_waits;        /* end_waits: until the peer is known to be there */
 } sl_xflow;
 
 typedef struct sl_xproducer {
@@ -104,8 +106,9 @@ struct sl_exchange {
     /* with peers */
     sl_shuffle_id id;
     sl_exchange_peer *peers;
-    bool *takes;       /* [peer_count]: it has targets */
-    bool *has_opened;  /* [peer_count]: before, it may not know of us; out_lock */
+    bool *takes;    /* [peer_count]: it has targets */
+    bool *is_there; /* [peer_count]: it was heard in the life that takes part; out_lock */
+    bool *asked;    /* [peer_count]: to open; out_lock */
     sl_exchange *next; /* in the shuffle's list; loop thread */
     bool let_go;       /* its owner freed it; it lives until all is sent */
     bool has_failed;   /* failure is set; out_lock */
@@ -113,7 +116,8 @@ struct sl_exchange {
     int64_t window_bytes; /* a sending peer's, per target */
     pthread_mutex_t out_lock;
     sl_xoutgoing *out_first, **out_last;
-    bool out_posted, out_stalled;
+    size_t out_bytes; /* listed since the list was taken last */
+    bool out_posted;
     uint32_t pending_count; /* spilled blocks; out_lock */
     uint32_t ends_waiting;  /* flows; out_lock */
     sl_spill *spill;        /* spill_lock */
@@ -127,6 +131,8 @@ struct sl_exchange {
     _Atomic int64_t received_queued, received_queued_peak;
 };
 
+typedef struct sl_xearlies sl_xearlies;
+
 struct sl_shuffle {
     sl_host *host;
     sl_channel *channel;
@@ -135,8 +141,7 @@ struct sl_shuffle {
     sl_lane spill_lane;
     uint64_t spill_files;
     sl_exchange *exchanges;
-    struct sl_xearly *early; /* OPENs that came before their exchange */
-    uint32_t early_count;
+    sl_xearlies *early; /* what came before its exchange */
 };
 
 /* exchange.c */
@@ -163,8 +168,12 @@ SL_CHECKED sl_code sl_exchange__push_remote(sl_exchange *x, uint32_t producer,
 void sl_exchange__end_remote(sl_exchange *x, uint32_t producer);
 void sl_exchange__send_small(sl_exchange *x, uint32_t peer, sl_shuffle_head head);
 void sl_exchange__on_open(sl_exchange *x, uint32_t peer,
-                          uint64_t window_bytes); /* loop */
+                          uint64_t window_bytes);           /* loop */
+void sl_exchange__ask_again(sl_exchange *x, uint32_t peer); /* loop */
 void sl_exchange__on_credit(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h);
+/* What is listed goes out: a push that blocks calls it, because the blocks before it may
+ * be what others wait for. */
+void sl_exchange__send_now(sl_exchange *x);
 void sl_exchange__flush(sl_exchange *x);        /* loop thread */
 bool sl_exchange__owes_nothing(sl_exchange *x); /* loop thread */
 void sl_exchange__drop_outgoing(sl_exchange *x);
@@ -173,6 +182,7 @@ void sl_exchange__drop_outgoing(sl_exchange *x);
 void sl_exchange__on_block(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h,
                            sl_blob *frame);
 void sl_exchange__on_end(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h);
+/* Answer ASK. */
 void sl_exchange__announce(sl_exchange *x, uint32_t peer);
 /* A pulled frame as a chunk; any thread. */
 SL_CHECKED sl_code sl_exchange__decode(sl_exchange *x, const sl_xblock *b, sl_chunk **ret,
@@ -184,6 +194,27 @@ bool sl_exchange__consume(sl_exchange *x, uint32_t target, const sl_xblock *b,
 /* After a pull found nothing. Target lock. */
 bool sl_exchange__wants(sl_exchange *x, uint32_t target, uint32_t *ret_peer,
                         sl_shuffle_head *ret);
+
+/* early.c: loop thread */
+sl_xearlies *sl_shuffle__early_new(void);
+void sl_shuffle__early_free(sl_xearlies *e); /* NULL is fine */
+/* Keeps a frame that no exchange is here for; false: it is of an attempt that was here.
+ */
+bool sl_shuffle__early_keep(sl_xearlies *e, const char *from, uint64_t incarnation,
+                            const sl_shuffle_head *h, sl_blob *frame);
+/* One of the frames kept for a new exchange. */
+typedef void (*sl_shuffle_early_fn)(void *user, const char *from, uint64_t incarnation,
+                                    const sl_shuffle_head *h, sl_blob *frame);
+/* An exchange was made: fn gets what was kept for it, in order; what is older goes.
+ * False: something for it had to be dropped. */
+bool sl_shuffle__early_take(sl_xearlies *e, const sl_shuffle_id *id,
+                            sl_shuffle_early_fn fn, void *user);
+void sl_shuffle__early_forget_run(sl_xearlies *e, uint64_t run);
+/* Of lives of this address: the one named `lost`, or all but `living`; 0 names none. */
+void sl_shuffle__early_forget_peer(sl_xearlies *e, const char *address, uint64_t lost,
+                                   uint64_t living);
+/* Of the same run and stage, but an older try. */
+bool sl_shuffle__is_older(const sl_shuffle_id *a, const sl_shuffle_id *b);
 
 /* shuffle.c: loop thread */
 void sl_shuffle__add(sl_shuffle *s, sl_exchange *x);

@@ -92,19 +92,11 @@ void sl_exchange__on_end(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h
     sl_exchange__end_producer(x, h->producer);
 }
 
-/* Tell a peer that produces for a target here how much it may have in flight. Twice is
- * once. */
 void sl_exchange__announce(sl_exchange *x, uint32_t peer)
 {
-    bool sends = false, takes = false;
-    for (uint32_t i = 0; i < x->config.producer_count && !sends; i++)
-        sends = x->producers[i].peer == peer;
-    for (uint32_t i = 0; i < x->config.target_count && !takes; i++)
-        takes = x->targets[i].peer == SL_EXCHANGE_HERE;
-    if (sends && takes)
-        sl_exchange__send_small(x, peer,
-                                (sl_shuffle_head){ .kind = SL_SHUFFLE_OPEN,
-                                                   .bytes = (uint64_t)x->window_bytes });
+    sl_exchange__send_small(
+        x, peer,
+        (sl_shuffle_head){ .kind = SL_SHUFFLE_OPEN, .bytes = (uint64_t)x->window_bytes });
 }
 
 sl_code sl_exchange__decode(sl_exchange *x, const sl_xblock *b, sl_chunk **ret,

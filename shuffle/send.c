@@ -1,15 +1,18 @@
 /* What leaves for targets of other processes.
  *
- *   push --credit--> encode -----------> out list --sl_exchange_send--> one message
+ *   push --credit--> encode -----------> out list --sl_exchange__flush--> one message
  *          \-ordered, no credit--> spill file --credit: lane--^
  *
  * Messages cost more than their bytes: each wakes two threads at either end, which run on
- * the processors that have the work.  So what there is for a peer leaves as one (pack).
+ * the processors that have the work.  So what there is for a peer leaves as one (pack),
+ * once it fills one, or nothing can follow it: a producer ended, or waits for credit.
  *
  * Credit is bytes: a target says how many a peer may have in flight to it and what it has
- * consumed.  A block that is larger than all credit passes when little is in flight, so
- * nobody starves.  Bytes are reserved by estimate before a chunk is encoded, outside of
- * any lock, and corrected after it. */
+ * consumed.  Little may be in flight to a target without asking (START), so that a small
+ * batch needs no round trip; a sender that has more asks the peer to open its window.  A
+ * block that is larger than all credit passes when little is in flight, so nobody
+ * starves.  Bytes are reserved by estimate before a chunk is encoded, outside of any
+ * lock, and corrected after it. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -107,17 +110,18 @@ static void flush_later(void *user)
     sl_shuffle__settle(x);
 }
 
-/* out_lock held; it leaves with post_flush(). */
+/* out_lock held; it leaves with sl_exchange__send_now(). */
 static void append(sl_exchange *x, uint32_t peer, sl_bytes *frame)
 {
     sl_xoutgoing *o = sl_calloc(1, sizeof *o);
     o->peer = peer;
+    x->out_bytes += frame->size_bytes;
     o->frame = sl_blob_take(frame);
     *x->out_last = o;
     x->out_last = &o->next;
 }
 
-static void post_flush(sl_exchange *x)
+void sl_exchange__send_now(sl_exchange *x)
 {
     pthread_mutex_lock(&x->out_lock);
     bool post = x->out_first != NULL && !x->out_posted;
@@ -125,12 +129,6 @@ static void post_flush(sl_exchange *x)
     pthread_mutex_unlock(&x->out_lock);
     if (post)
         sl_host_post(x->config.shuffle->host, x, flush_later, x);
-}
-
-void sl_exchange_send(sl_exchange *x)
-{
-    if (x->config.shuffle != NULL)
-        post_flush(x);
 }
 
 void sl_exchange__send_small(sl_exchange *x, uint32_t peer, sl_shuffle_head head)
@@ -143,7 +141,7 @@ void sl_exchange__send_small(sl_exchange *x, uint32_t peer, sl_shuffle_head head
     pthread_mutex_lock(&x->out_lock);
     append(x, peer, &frame);
     pthread_mutex_unlock(&x->out_lock);
-    post_flush(x);
+    sl_exchange__send_now(x);
 }
 
 static sl_xflow *flow_of(sl_exchange *x, uint32_t producer, uint32_t peer)
@@ -193,7 +191,34 @@ static void append_end(sl_exchange *x, uint32_t producer, uint32_t peer)
     append(x, peer, &frame);
 }
 
-/* A peer that did not open yet may have no such exchange and would drop the end. */
+static void append_ask(sl_exchange *x, uint32_t peer)
+{
+    sl_bytes frame = { 0 };
+    uint8_t bytes[SL_SHUFFLE_HEAD_BYTES];
+    sl_shuffle_head h = { .kind = SL_SHUFFLE_ASK, .id = x->id };
+    sl_shuffle__write_head(&h, bytes);
+    sl_bytes_append(&frame, bytes, sizeof bytes);
+    append(x, peer, &frame);
+}
+
+/* out_lock held: once, for a window, or to hear of a peer that was not heard yet. */
+static void ask(sl_exchange *x, uint32_t peer)
+{
+    if (!x->asked[peer])
+        append_ask(x, peer);
+    x->asked[peer] = true;
+}
+
+void sl_exchange__ask_again(sl_exchange *x, uint32_t peer)
+{
+    pthread_mutex_lock(&x->out_lock);
+    if (x->asked[peer])
+        append_ask(x, peer);
+    pthread_mutex_unlock(&x->out_lock);
+    sl_exchange__send_now(x);
+}
+
+/* What is sent to a peer before it is heard may reach its life before. */
 void sl_exchange__end_remote(sl_exchange *x, uint32_t producer)
 {
     for (uint32_t peer = 0; peer < x->config.peer_count; peer++) {
@@ -202,7 +227,8 @@ void sl_exchange__end_remote(sl_exchange *x, uint32_t producer)
         pthread_mutex_lock(&x->out_lock);
         sl_xflow *f = flow_of(x, producer, peer);
         f->ended = true;
-        if (!x->has_opened[peer]) {
+        if (!x->is_there[peer]) {
+            ask(x, peer);
             f->end_waits = true;
             x->ends_waiting++;
         } else if (f->pending == 0) {
@@ -210,7 +236,7 @@ void sl_exchange__end_remote(sl_exchange *x, uint32_t producer)
         }
         pthread_mutex_unlock(&x->out_lock);
     }
-    post_flush(x);
+    sl_exchange__send_now(x);
 }
 
 static sl_xoutgoing *take_outgoing(sl_exchange *x)
@@ -219,6 +245,7 @@ static sl_xoutgoing *take_outgoing(sl_exchange *x)
     sl_xoutgoing *list = x->out_first;
     x->out_first = NULL;
     x->out_last = &x->out_first;
+    x->out_bytes = 0;
     x->out_posted = false;
     pthread_mutex_unlock(&x->out_lock);
     return list;
@@ -349,9 +376,9 @@ bool sl_exchange__owes_nothing(sl_exchange *x)
 
 static bool has_credit(const sl_xcredit *c, uint64_t bytes)
 {
-    uint64_t untold = c->window_bytes / SL_CREDIT_TOLD_PART;
-    return c->opened && (c->sent_bytes <= c->consumed_bytes + untold ||
-                         c->sent_bytes + bytes <= c->consumed_bytes + c->window_bytes);
+    uint64_t untold = c->opened ? c->window_bytes / SL_CREDIT_TOLD_PART : 0;
+    return (c->opened && c->sent_bytes <= c->consumed_bytes + untold) ||
+           c->sent_bytes + bytes <= c->consumed_bytes + c->window_bytes;
 }
 
 static bool may_send(sl_xtarget *t, uint32_t producer, uint64_t bytes)
@@ -478,7 +505,7 @@ static sl_code resend_one(sl_exchange *x, uint32_t target, const sl_xblock *b,
     if (--f->pending == 0 && f->ended)
         append_end(x, b->from, peer);
     pthread_mutex_unlock(&x->out_lock);
-    post_flush(x);
+    sl_exchange__send_now(x);
     return SL_OK;
 }
 
@@ -574,7 +601,25 @@ static void send_frames(sl_exchange *x, uint32_t producer, uint32_t target, fram
     pthread_mutex_lock(&x->out_lock);
     for (uint32_t i = 0; i < f->count; i++)
         append_block(x, producer, target, &f->items[i], f->rows[i]);
+    bool is_full = x->out_bytes >= SL_SHUFFLE_PACK_BYTES_MAX;
     pthread_mutex_unlock(&x->out_lock);
+    if (is_full)
+        sl_exchange__send_now(x);
+}
+
+/* Credit comes for what has left; the window of a peer that was not asked is small. */
+static void wait_for_credit(sl_exchange *x, uint32_t target)
+{
+    sl_xtarget *t = &x->targets[target];
+    pthread_mutex_lock(&t->lock);
+    bool opened = t->credit.opened;
+    pthread_mutex_unlock(&t->lock);
+    if (!opened) {
+        pthread_mutex_lock(&x->out_lock);
+        ask(x, t->peer);
+        pthread_mutex_unlock(&x->out_lock);
+    }
+    sl_exchange__send_now(x);
 }
 
 sl_code sl_exchange__push_remote(sl_exchange *x, uint32_t producer, uint32_t target,
@@ -595,7 +640,7 @@ sl_code sl_exchange__push_remote(sl_exchange *x, uint32_t producer, uint32_t tar
     if (way == WAY_WAIT) {
         atomic_fetch_add_explicit(&x->blocked_pushes, 1, memory_order_relaxed);
         *ret_answer = SL_EXCHANGE_BLOCKED;
-        post_flush(x); /* credit comes for what has left */
+        wait_for_credit(x, target);
         return SL_OK;
     }
     sl_code code = encode(chunk, &f, err);
@@ -626,7 +671,7 @@ sl_code sl_exchange__push_remote(sl_exchange *x, uint32_t producer, uint32_t tar
 static void send_ends(sl_exchange *x, uint32_t peer)
 {
     pthread_mutex_lock(&x->out_lock);
-    x->has_opened[peer] = true;
+    x->is_there[peer] = true;
     for (uint32_t i = 0; i < x->config.producer_count; i++) {
         sl_xflow *f = x->producers[i].flows;
         if (f == NULL || !f[peer].end_waits)
@@ -636,7 +681,7 @@ static void send_ends(sl_exchange *x, uint32_t peer)
         append_end(x, i, peer);
     }
     pthread_mutex_unlock(&x->out_lock);
-    post_flush(x);
+    sl_exchange__send_now(x);
 }
 
 void sl_exchange__on_open(sl_exchange *x, uint32_t peer, uint64_t window_bytes)

@@ -8,56 +8,6 @@
 #include "shuffle/exchange_private.h"
 #include "shuffle/metrics.h"
 
-#define EARLY_MAX                                                                        \
-    65536u /* OPENs without an exchange; the oldest are of dead attempts                 \
-            */
-
-/* An OPEN that came before its exchange was made. */
-typedef struct sl_xearly {
-    struct sl_xearly *next;
-    sl_shuffle_id id;
-    char *address;
-    uint64_t incarnation, window_bytes;
-} sl_xearly;
-
-/* ---- early OPENs ---- */
-
-static void free_early(sl_shuffle *s, sl_xearly **at)
-{
-    sl_xearly *e = *at;
-    *at = e->next;
-    s->early_count--;
-    sl_free(e->address);
-    sl_free(e);
-}
-
-static void remember(sl_shuffle *s, const char *from, uint64_t incarnation,
-                     const sl_shuffle_head *h)
-{
-    sl_xearly **last = &s->early;
-    if (s->early_count == EARLY_MAX)
-        free_early(s, &s->early);
-    while (*last != NULL)
-        last = &(*last)->next;
-    sl_xearly *e = sl_calloc(1, sizeof *e);
-    *e = (sl_xearly){ .id = h->id,
-                      .address = sl_strdup(from),
-                      .incarnation = incarnation,
-                      .window_bytes = h->bytes };
-    *last = e;
-    s->early_count++;
-}
-
-/* Of the same run and stage, but an older try: nobody asks for it any more. */
-static bool is_older(const sl_shuffle_id *a, const sl_shuffle_id *b)
-{
-    if (a->run != b->run || a->stage != b->stage)
-        return false;
-    if (a->epoch != b->epoch)
-        return a->epoch < b->epoch;
-    return a->batch != b->batch ? a->batch < b->batch : a->attempt < b->attempt;
-}
-
 /* UINT32_MAX: none of its peers. */
 static uint32_t find_peer(const sl_exchange *x, const char *address, uint64_t incarnation)
 {
@@ -68,39 +18,16 @@ static uint32_t find_peer(const sl_exchange *x, const char *address, uint64_t in
     return UINT32_MAX;
 }
 
-static void recall(sl_shuffle *s, sl_exchange *x)
-{
-    for (sl_xearly **at = &s->early; *at != NULL;) {
-        sl_xearly *e = *at;
-        bool same = sl_shuffle__same(&e->id, &x->id);
-        uint32_t peer = same ? find_peer(x, e->address, e->incarnation) : UINT32_MAX;
-        if (peer != UINT32_MAX)
-            sl_exchange__on_open(x, peer, e->window_bytes);
-        if (same || is_older(&e->id, &x->id))
-            free_early(s, at);
-        else
-            at = &e->next;
-    }
-}
-
 /* ---- exchanges ---- */
 
 static void drop_let_go(sl_shuffle *s, const sl_shuffle_id *newer, const uint64_t *run)
 {
     for (sl_exchange *x = s->exchanges, *next; x != NULL; x = next) {
         next = x->next;
-        if (x->let_go && ((newer != NULL && is_older(&x->id, newer)) ||
+        if (x->let_go && ((newer != NULL && sl_shuffle__is_older(&x->id, newer)) ||
                           (run != NULL && x->id.run == *run)))
             sl_exchange__destroy(x);
     }
-}
-
-void sl_shuffle__add(sl_shuffle *s, sl_exchange *x)
-{
-    drop_let_go(s, &x->id, NULL);
-    x->next = s->exchanges;
-    s->exchanges = x;
-    recall(s, x);
 }
 
 void sl_shuffle__remove(sl_shuffle *s, sl_exchange *x)
@@ -132,6 +59,9 @@ static void deliver(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h,
                     sl_blob *frame)
 {
     switch (h->kind) {
+    case SL_SHUFFLE_ASK:
+        sl_exchange__announce(x, peer);
+        break;
     case SL_SHUFFLE_OPEN:
         sl_exchange__on_open(x, peer, h->bytes);
         break;
@@ -150,19 +80,48 @@ static void deliver(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h,
     }
 }
 
+static void deliver_early(void *user, const char *from, uint64_t incarnation,
+                          const sl_shuffle_head *h, sl_blob *frame)
+{
+    sl_exchange *x = (sl_exchange *)user;
+    uint32_t peer = find_peer(x, from, incarnation);
+    if (peer != UINT32_MAX)
+        deliver(x, peer, h, frame);
+    else
+        sl_shuffle_count(SL_SHUFFLE_METRIC_STALE, 1);
+}
+
+void sl_shuffle__add(sl_shuffle *s, sl_exchange *x)
+{
+    sl_error err;
+    drop_let_go(s, &x->id, NULL);
+    x->next = s->exchanges;
+    s->exchanges = x;
+    if (sl_shuffle__early_take(s->early, &x->id, deliver_early, x))
+        return;
+    (void)sl_fail(&err, SL_ELOST, "too much came for batch %lld before its TASK",
+                  (long long)x->id.batch);
+    sl_exchange__fail(x, &err);
+}
+
+static bool is_of_a_producer(const sl_shuffle_head *h)
+{
+    return h->kind == SL_SHUFFLE_ASK || h->kind == SL_SHUFFLE_BLOCK ||
+           h->kind == SL_SHUFFLE_END;
+}
+
 /* frame: only a block's is kept. */
 static void take_frame(sl_shuffle *s, const char *from, uint64_t incarnation,
                        const sl_shuffle_head *h, sl_blob *frame)
 {
     sl_exchange *x = find_exchange(s, &h->id);
-    if (x == NULL && h->kind == SL_SHUFFLE_OPEN) {
-        remember(s, from, incarnation, h);
-        return;
-    }
     uint32_t peer = x != NULL ? find_peer(x, from, incarnation) : UINT32_MAX;
     if (peer != UINT32_MAX)
         deliver(x, peer, h, frame);
-    else if (h->kind == SL_SHUFFLE_BLOCK || h->kind == SL_SHUFFLE_END)
+    else if (is_of_a_producer(h) &&
+             (x != NULL ||
+              !sl_shuffle__early_keep(s->early, from, incarnation, h,
+                                      h->kind == SL_SHUFFLE_BLOCK ? frame : NULL)))
         /* credit for an exchange that has sent all and is gone is nothing strange */
         sl_shuffle_count(SL_SHUFFLE_METRIC_STALE, 1);
 }
@@ -234,32 +193,24 @@ static void fail_with(sl_shuffle *s, const char *address, uint64_t lost, uint64_
             break;
         }
     }
-    for (sl_xearly **at = &s->early; *at != NULL;) {
-        bool gone = strcmp((*at)->address, address) == 0 &&
-                    (lost == 0 || (*at)->incarnation == lost) &&
-                    (living == 0 || (*at)->incarnation != living);
-        if (gone)
-            free_early(s, at);
-        else
-            at = &(*at)->next;
-    }
+    sl_shuffle__early_forget_peer(s->early, address, lost, living);
 }
 
 /* What was sent to it before it was heard went to the life before and is dropped. That
- * can only have been an OPEN: all else answers what it says. */
-static void announce_to(sl_shuffle *s, const char *address, uint64_t incarnation)
+ * can only have been an ASK: all else waits until it is heard. */
+static void ask_again(sl_shuffle *s, const char *address, uint64_t incarnation)
 {
     for (sl_exchange *x = s->exchanges; x != NULL; x = x->next) {
         uint32_t peer = find_peer(x, address, incarnation);
-        if (peer != UINT32_MAX && !x->let_go && !atomic_load(&x->aborted))
-            sl_exchange__announce(x, peer);
+        if (peer != UINT32_MAX && !atomic_load(&x->aborted))
+            sl_exchange__ask_again(x, peer);
     }
 }
 
 void sl_shuffle_on_peer(sl_shuffle *s, const char *address, uint64_t incarnation)
 {
     fail_with(s, address, 0, incarnation);
-    announce_to(s, address, incarnation);
+    ask_again(s, address, incarnation);
 }
 
 void sl_shuffle_on_peer_lost(sl_shuffle *s, const char *address, uint64_t incarnation)
@@ -318,11 +269,7 @@ void sl_shuffle_in_flight(const sl_shuffle *s, sl_shuffle_flight *ret)
 void sl_shuffle_forget_run(sl_shuffle *s, uint64_t run)
 {
     drop_let_go(s, NULL, &run);
-    for (sl_xearly **at = &s->early; *at != NULL;)
-        if ((*at)->id.run == run)
-            free_early(s, at);
-        else
-            at = &(*at)->next;
+    sl_shuffle__early_forget_run(s->early, run);
 }
 
 /* ---- life ---- */
@@ -332,6 +279,7 @@ sl_shuffle *sl_shuffle_new(const sl_shuffle_config *config)
     sl_shuffle *s = sl_calloc(1, sizeof *s);
     s->host = config->host;
     s->channel = config->channel;
+    s->early = sl_shuffle__early_new();
     s->spill_dir = config->spill_dir != NULL ? sl_strdup(config->spill_dir) : NULL;
     s->spill_bytes_max =
         config->spill_bytes_max > 0 ? config->spill_bytes_max : SL_SHUFFLE_SPILL_BYTES;
@@ -347,8 +295,7 @@ void sl_shuffle_free(sl_shuffle *s)
         SL_ASSERT(s->exchanges->let_go);
         sl_exchange__destroy(s->exchanges);
     }
-    while (s->early != NULL)
-        free_early(s, &s->early);
+    sl_shuffle__early_free(s->early);
     sl_free(s->spill_dir);
     sl_free(s);
 }

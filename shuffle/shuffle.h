@@ -1,12 +1,14 @@
 /* shuffle.h - joins the exchanges of one process with those of its peers.
  *
- * One per worker, on its channel.  An exchange (exchange.h) made with it announces itself
- * to the peers that produce for it (OPEN, which grants credit); blocks, ends and credit
- * then go directly between the two exchanges of the same run, epoch, batch, attempt and
- * stage.  What belongs to no exchange here is of an older attempt and dropped; an OPEN
- * that comes before the exchange is remembered.
+ * One per worker, on its channel.  Blocks, ends and credit go directly between the two
+ * exchanges of the same run, epoch, batch, attempt and stage.  A peer that was heard may
+ * be sent a little for each target at once; for more the producer's side asks.  What
+ * comes before its exchange is made is kept for it, within a bound; what belongs to an
+ * attempt that was here is dropped.
  *
  *   producer's process                              target's process
+ *     BLOCK* ------------------------------------>    64 KiB of each target
+ *     ASK  -------------------------------------->
  *     <------------------------------------- OPEN    so many bytes in flight per target
  *     BLOCK* ------------------------------------>
  *     <----------------------------------- CREDIT    bytes consumed so far, per target

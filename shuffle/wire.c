@@ -62,7 +62,7 @@ sl_code sl_shuffle__read_head(sl_span frame, sl_shuffle_head *ret, sl_error *err
     if (crc != sl_crc32c(0, frame.data, 72))
         return sl_fail(err, SL_ECORRUPT, "the checksum of a shuffle frame is wrong");
     if (version != VERSION || zero != 0 || sl_read_u32(&r) != 0 ||
-        kind < SL_SHUFFLE_OPEN || kind > SL_SHUFFLE_PACK)
+        kind < SL_SHUFFLE_OPEN || kind > SL_SHUFFLE_ASK)
         return sl_fail(err, SL_ECORRUPT, "shuffle frame of version %u, kind %u", version,
                        kind);
     size_t payload = frame.size_bytes - SL_SHUFFLE_HEAD_BYTES;

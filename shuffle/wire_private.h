@@ -29,6 +29,8 @@
 #include "base/blob.h"
 
 #define SL_SHUFFLE_HEAD_BYTES 80u
+#define SL_SHUFFLE_START_BYTES                                                           \
+    (64u << 10) /* of a target's blocks that may be in flight without being asked */
 #define SL_SHUFFLE_PACK_BYTES_MAX (256u << 10) /* frames that are more go alone */
 #define SL_SHUFFLE_BLOCK_BYTES_MAX                                                       \
     (1u << 20) /* of payload, unless a single row is more */
@@ -40,6 +42,7 @@ typedef enum sl_shuffle_kind {
     SL_SHUFFLE_CREDIT = 4,
     SL_SHUFFLE_WANT = 5,
     SL_SHUFFLE_PACK = 6,
+    SL_SHUFFLE_ASK = 7,
 } sl_shuffle_kind;
 
 /* Which exchange. */

@@ -567,6 +567,12 @@ void sl_channel_drop_peer(sl_channel *c, const char *to)
         remove_peer(c, p);
 }
 
+uint64_t sl_channel_incarnation(const sl_channel *c, const char *of)
+{
+    const peer *p = find_peer(c, of);
+    return p != NULL ? p->incarnation : 0;
+}
+
 int64_t sl_channel_heard_us(const sl_channel *c, const char *from)
 {
     const peer *p = find_peer(c, from);

@@ -65,6 +65,8 @@ SL_CHECKED sl_code sl_channel_greet(sl_channel *c, const char *to, sl_error *err
  * closed. If it is heard again it is a new peer. */
 void sl_channel_drop_peer(sl_channel *c, const char *to);
 
+/* The life of this peer that was heard last, 0 = none. */
+uint64_t sl_channel_incarnation(const sl_channel *c, const char *of);
 /* Time of the last packet from this peer, 0 = never. */
 int64_t sl_channel_heard_us(const sl_channel *c, const char *from);
 /* When this peer last took something of what waits for its ack, or since when the first

@@ -260,15 +260,12 @@ static void commit_done(sl_job *job)
     if (--a->jobs_left > 0)
         return;
     for (uint32_t i = 0; i < a->state_count; i++) {
-        if (a->partitions[a->states[i].partition].is_foreign) {
-            q->partitions[a->states[i].partition].recipe_known = false;
-            continue;
-        }
-        sl_wpartition__committed(q, &a->states[i],
-                                 a->partitions[a->states[i].partition].figures.row_bytes);
+        sl_wpartition *p = &q->partitions[a->states[i].partition];
+        if (a->partitions[p->number].is_foreign)
+            p->recipe_known = false;
+        else if (!q->closing)
+            sl_wpartition__maintain(q, p);
     }
-    for (uint32_t i = 0; i < a->state_count && !q->closing; i++)
-        sl_wpartition__maintain(q, &q->partitions[a->states[i].partition]);
     attempt_gone(a);
 }
 
@@ -296,6 +293,13 @@ void sl_wattempt__commit(sl_wquery *q, const sl_msg_committed *m)
         return;
     }
     compare_states(a, m);
+    /* Now and not when the executors are through: the next TASK is right behind, and asks
+     * what was written since the last snapshot. */
+    for (uint32_t i = 0; i < a->state_count; i++) {
+        const sl_run_partition *p = &a->partitions[a->states[i].partition];
+        if (!p->is_foreign)
+            sl_wpartition__committed(q, &a->states[i], p->figures.row_bytes);
+    }
     a->phase = SL_ATTEMPT_COMMITTING;
     q->committing = a;
     submit_to_all(a, "commit-state", commit_run, commit_done);

@@ -147,7 +147,6 @@ static sl_code process_exchange_out(sl_op *op, sl_chunk *in, sl_chunk **ret_out,
         x->split = true;
     }
     SL_TRY(push_pieces(x, err));
-    sl_exchange_send(op->env->request.out);
     x->split = x->piece_count != 0;
     *ret_next = x->split ? SL_OP_BLOCKED : SL_OP_NEED_INPUT;
     return SL_OK;
