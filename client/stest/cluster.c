@@ -300,12 +300,26 @@ static sl_code write_failpoint(stest_cluster *c, const char *text, sl_error *err
     return SL_OK;
 }
 
+/* A process that dies after it has answered holds nobody up: the batch may be done before
+ * the supervisor has seen the death, which it could not tell from one nobody asked for
+ * once another failpoint is armed.  Takes the lock. */
+static void lock_when_death_is_noted(stest_cluster *c)
+{
+    const struct timespec pause = { .tv_nsec = 1000000 };
+    pthread_mutex_lock(&c->lock);
+    for (int i = 0; i < STOP_MS && c->is_armed && file_is_empty(c->failpoint_path); i++) {
+        pthread_mutex_unlock(&c->lock);
+        nanosleep(&pause, NULL);
+        pthread_mutex_lock(&c->lock);
+    }
+}
+
 sl_code stest_cluster_arm(stest_cluster *c, const char *failpoint, uint32_t pass,
                           sl_error *err)
 {
     char text[256];
     snprintf(text, sizeof text, "%.200s:%u", failpoint, pass);
-    pthread_mutex_lock(&c->lock);
+    lock_when_death_is_noted(c);
     c->is_armed = true;
     sl_code code = write_failpoint(c, text, err);
     pthread_mutex_unlock(&c->lock);
@@ -319,7 +333,7 @@ bool stest_cluster_is_armed(stest_cluster *c)
 
 void stest_cluster_disarm(stest_cluster *c)
 {
-    pthread_mutex_lock(&c->lock);
+    lock_when_death_is_noted(c);
     if (!file_is_empty(c->failpoint_path)) {
         c->is_armed = false;
         (void)!write_failpoint(c, "", NULL);
