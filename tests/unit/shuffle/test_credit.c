@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "shuffle_world.h"
+#include "tests/unit/shuffle/shuffle_world.h"
 
 static void pull__gets_every_row_once_whatever_the_link_does(void **state)
 {

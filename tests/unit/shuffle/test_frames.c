@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "shuffle_world.h"
+#include "tests/unit/shuffle/shuffle_world.h"
 
 static void expect_lost(struct world *w)
 {

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "shuffle_world.h"
+#include "tests/unit/shuffle/shuffle_world.h"
 
 static void on_peer_lost__fails_the_attempt_with_lost(void **state)
 {
