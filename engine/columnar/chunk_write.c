@@ -117,6 +117,7 @@ typedef struct range {
     int64_t least, most; /* least > most: there is no value */
 } range;
 
+/* A null becomes the greatest of all for the least, and the least of all for the most. */
 #define RANGE(BITS)                                                                      \
     LOOP range range_loop_##BITS(const uint16_t *restrict selection,                     \
                                  const uint8_t *restrict valid, const void *values,      \

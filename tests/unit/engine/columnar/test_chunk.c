@@ -359,6 +359,66 @@ static void strings__take_the_bytes_their_lengths_need(void **state)
     }
 }
 
+static void write__does_not_see_the_string_under_a_null(void **state)
+{
+    (void)state;
+    static const char *const junk[] = { "", "short", "longer than a view may hold" };
+    const sl_type *type = sl_type_of(SL_TYPE_STRING);
+    sl_field field = { .name = "s", .type = type, .nullable = true };
+    sl_schema s = { .field_count = 1, .fields = &field };
+    sl_bytes out[3] = { { 0 } };
+    for (uint32_t k = 0; k < 3; k++) {
+        sl_chunk *c = sl_chunk_new(1, 5);
+        void *to;
+        uint64_t *valid;
+        OK(sl_column_alloc(type, 5, true, NULL, &c->columns[0], &to, &valid, NULL));
+        for (uint32_t i = 0; i < 5; i++) {
+            const char *text = i % 2 == 0 ? junk[k] : "a string to be kept";
+            sl_bitmap_put(valid, i, i % 2 != 0);
+            ((sl_string_view *)to)[i] = sl_string_view_make(text, (uint32_t)strlen(text));
+        }
+        assert_comes_back(c, &s, 32 + 3 + 1 + 4 + 5 + 2 * strlen("a string to be kept"));
+        sl_chunk_write(c, &out[k]);
+        assert_true(sl_span_equal(sl_bytes_span(&out[0]), sl_bytes_span(&out[k])));
+        sl_chunk_unref(c);
+    }
+    for (uint32_t k = 0; k < 3; k++)
+        sl_bytes_deinit(&out[k]);
+}
+
+/* ---- bitmaps ---- */
+
+static void write__does_not_see_bits_past_the_rows_or_under_a_null(void **state)
+{
+    (void)state;
+    const sl_type *type = sl_type_of(SL_TYPE_BOOLEAN);
+    sl_field field = { .name = "b", .type = type, .nullable = true };
+    sl_schema s = { .field_count = 1, .fields = &field };
+    for (uint32_t rows = 1; rows <= 130; rows++) {
+        sl_bytes out[2] = { { 0 } };
+        for (uint64_t junk = 0; junk < 2; junk++) {
+            sl_chunk *c = sl_chunk_new(1, rows);
+            void *to;
+            uint64_t *valid;
+            OK(sl_column_alloc(type, rows, true, NULL, &c->columns[0], &to, &valid,
+                               NULL));
+            memset(to, junk != 0 ? 0xff : 0, sl_bitmap_words(rows) * 8);
+            memset(valid, junk != 0 ? 0xff : 0, sl_bitmap_words(rows) * 8);
+            for (uint32_t i = 0; i < rows; i++) {
+                sl_bitmap_put(valid, i, i % 3 != 0);
+                if (i % 3 != 0)
+                    sl_bitmap_put((uint64_t *)to, i, i % 5 < 2);
+            }
+            assert_comes_back(c, &s, 32 + 2 + 2 * (((size_t)rows + 7) / 8));
+            sl_chunk_write(c, &out[junk]);
+            sl_chunk_unref(c);
+        }
+        assert_true(sl_span_equal(sl_bytes_span(&out[0]), sl_bytes_span(&out[1])));
+        sl_bytes_deinit(&out[0]);
+        sl_bytes_deinit(&out[1]);
+    }
+}
+
 /* ---- any rows ---- */
 
 /* A seed's columns have a spread of their own each, so that all widths come. */
@@ -660,6 +720,8 @@ int main(void)
         T(integers__of_few_rows_are_plain),
         T(write__does_not_see_what_lies_under_a_null),
         T(strings__take_the_bytes_their_lengths_need),
+        T(write__does_not_see_the_string_under_a_null),
+        T(write__does_not_see_bits_past_the_rows_or_under_a_null),
         T(write__of_any_rows_comes_back_and_is_the_same_for_the_same_rows),
         T(read__refuses_every_truncation),
         T(read__refuses_every_flipped_byte),
