@@ -645,6 +645,13 @@ static sl_code zmq_open(sl_network *network, sl_host *host, const char *address,
     return SL_OK;
 }
 
+void sl_zmq_warm_up(void)
+{
+    void *context = zmq_ctx_new();
+    if (context != NULL)
+        (void)zmq_ctx_term(context);
+}
+
 sl_code sl_zmq_network_new(int linger_ms, sl_zmq_network **ret, sl_error *err)
 {
     sl_zmq_network *n = (sl_zmq_network *)sl_calloc(1, sizeof *n);

@@ -31,6 +31,9 @@
 
 typedef struct sl_zmq_network sl_zmq_network;
 
+/* Look up now what the first network of a process does (protocols by name), for it and
+ * for copies of this process. Makes no thread and leaves no descriptor. */
+void sl_zmq_warm_up(void);
 /* linger_ms: how long what is queued to living peers may delay sl_zmq_network_free(). */
 SL_CHECKED sl_code sl_zmq_network_new(int linger_ms, sl_zmq_network **ret, sl_error *err);
 /* After its ports are closed. NULL is fine. */

@@ -141,6 +141,7 @@ static sl_code open_network(sl_client *c, sl_error *err)
 /* The processes first: there is no thread and no socket yet (launcher.h). */
 static sl_code start_processes(sl_client *c, const sl_master *master, sl_error *err)
 {
+    sl_zmq_warm_up();
     SL_TRY(sl_process_cluster_new(master->workers, master->slots, c->options,
                                   &c->processes, err));
     c->driver_address = sl_strdup(sl_process_cluster_address(c->processes));

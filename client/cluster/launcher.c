@@ -148,8 +148,8 @@ sl_code sl_child_start(const sl_launch *launch, sl_child *ret, sl_error *err)
                               .alive_fd = alive[0],
                               .ready_fd = ready[1] };
     set_arguments(&plan);
-    int reason = sl_launcher__may_fork(launch) ? sl_launcher__fork(&plan, &pid)
-                                               : spawn(&plan, &pid);
+    int reason = sl_launcher__may_fork(&plan) ? sl_launcher__fork(&plan, &pid)
+                                              : spawn(&plan, &pid);
     close(ready[1]);
     if (alive[0] >= 0)
         close(alive[0]);

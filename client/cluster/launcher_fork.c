@@ -7,7 +7,6 @@
  * cluster; randomness comes from the kernel, never from a seed.
  *
  * An exec costs about 12 ms of processor time, most of it dynamic linking; a copy 2. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -35,23 +34,29 @@ void sl_launcher_set_entry(int (*main)(int argc, char **argv), int argc, char **
         entry.title_bytes += strlen(argv[i]) + 1;
 }
 
-static bool has_one_thread(void)
+/* Of the kernel, since anybody may have made a thread. fd_bound: descriptors are below
+ * it. False: it does not say. */
+static bool ask_kernel(int *ret_threads, int *ret_fd_bound)
 {
     char line[128];
-    int threads = 0;
+    *ret_threads = *ret_fd_bound = 0;
     FILE *status = fopen("/proc/self/status", "re");
     if (status == NULL)
         return false;
-    while (threads == 0 && fgets(line, sizeof line, status) != NULL)
-        (void)!sscanf(line, "Threads: %d", &threads);
+    while (fgets(line, sizeof line, status) != NULL) {
+        (void)!sscanf(line, "Threads: %d", ret_threads);
+        (void)!sscanf(line, "FDSize: %d", ret_fd_bound);
+    }
     fclose(status);
-    return threads == 1;
+    return *ret_threads > 0 && *ret_fd_bound > 0;
 }
 
-bool sl_launcher__may_fork(const sl_launch *launch)
+bool sl_launcher__may_fork(sl_launcher_plan *plan)
 {
-    return entry.main != NULL && launch->may_fork && !launch->is_detached &&
-           launch->program == NULL && has_one_thread();
+    const sl_launch *l = plan->launch;
+    int threads;
+    return entry.main != NULL && l->may_fork && !l->is_detached && l->program == NULL &&
+           ask_kernel(&threads, &plan->fd_bound) && threads == 1;
 }
 
 /* ---- in the child ---- */
@@ -68,33 +73,38 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Those that exec would close. */
-static bool close_on_exec(void)
+/* Those that exec would close. Not by a look at /proc/self/fd, which is a millisecond's
+ * work for who waits for the end of this process. */
+static void close_on_exec(int fd_bound)
 {
-    DIR *fds = opendir("/proc/self/fd");
-    if (fds == NULL)
-        return false;
-    for (const struct dirent *e = readdir(fds); e != NULL; e = readdir(fds)) {
-        int fd = atoi(e->d_name); /* "." and ".." are 0 */
-        if (fd > STDERR_FILENO && fd != dirfd(fds) &&
-            (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0)
+    for (int fd = STDERR_FILENO + 1; fd < fd_bound; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags >= 0 && (flags & FD_CLOEXEC) != 0)
             close(fd);
     }
-    closedir(fds);
-    return true;
+}
+
+static bool move(int fd, int to)
+{
+    if (fd == to)
+        return true;
+    bool moved = dup2(fd, to) >= 0;
+    if (fd > STDERR_FILENO)
+        close(fd);
+    return moved;
 }
 
 /* null, log: opened in this order, so the lower numbers are taken before they are
  * overwritten. log -1: the parent's. */
 static bool take_descriptors(const sl_launcher_plan *plan, int null, int log)
 {
-    if (dup2(null, STDIN_FILENO) < 0 ||
-        (log >= 0 && (dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)) ||
-        dup2(plan->alive_fd, SL_LAUNCHER_ALIVE_FD) < 0 ||
-        dup2(plan->ready_fd, SL_LAUNCHER_READY_FD) < 0)
-        return false;
-    close(plan->alive_fd); /* one is free for a look at the others */
-    return close_on_exec();
+    bool taken = move(null, STDIN_FILENO) &&
+                 (log < 0 || (move(log, STDOUT_FILENO) &&
+                              dup2(STDOUT_FILENO, STDERR_FILENO) >= 0)) &&
+                 move(plan->alive_fd, SL_LAUNCHER_ALIVE_FD) &&
+                 move(plan->ready_fd, SL_LAUNCHER_READY_FD);
+    close_on_exec(plan->fd_bound);
+    return taken;
 }
 
 /* As much as there is room for. */

@@ -16,11 +16,12 @@ typedef struct sl_launcher_plan {
     const char *argv[SL_LAUNCH_ARGUMENTS_MAX + 6]; /* NULL at the end */
     int argc;
     int alive_fd, ready_fd; /* the child's ends, at other numbers; alive -1: none */
+    int fd_bound;           /* of a fork: all descriptors that are open are below it */
 } sl_launcher_plan;
 
 /* An entry is set, the caller says that its state does no harm, and no thread but this
  * one exists, whoever may have made it. */
-bool sl_launcher__may_fork(const sl_launch *launch);
+bool sl_launcher__may_fork(sl_launcher_plan *plan);
 /* 0, or an errno. */
 int sl_launcher__fork(const sl_launcher_plan *plan, pid_t *ret);
 
