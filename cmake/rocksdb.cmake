@@ -1,12 +1,12 @@
-# RocksDB, in two ways. Linking its shared library is half of what starting a program costs, and a copy of it is touched by
-# each process; so the `sluice` binary takes what it uses from librocksdb.a. Everything else (the many tests, programs that
-# use libsluice) links the shared one, which is quicker to build and smaller on disk.
+# RocksDB, in two ways. Linking its shared library is half of what starting a program costs, and each process touches pages
+# of its own for it; so the `sluice` binary takes what it uses from librocksdb.a and the archives of what that compresses with.
+# Everything else (the many tests, programs that use libsluice) links the shared one: quicker to build, smaller on disk.
 #
-# A target with the property SLUICE_STATIC_ROCKSDB gets the archive wherever libsluice is in its link line.
+# A target with the property SLUICE_STATIC_ROCKSDB gets the archives wherever libsluice is in its link line.
 set(ROCKSDB_ARCHIVE_PARTS)
 set(parts_found TRUE)
-foreach(part librocksdb.a snappy z bz2 lz4 zstd) # the archive, then what Debian builds it with
-  find_library(ROCKSDB_PART_${part} NAMES ${part} HINTS ${ROCKSDB_LIBRARY_DIRS})
+foreach(part rocksdb snappy z bz2 lz4 zstd) # it, then what Debian builds it with
+  find_library(ROCKSDB_PART_${part} NAMES lib${part}.a HINTS ${ROCKSDB_LIBRARY_DIRS})
   mark_as_advanced(ROCKSDB_PART_${part})
   list(APPEND ROCKSDB_ARCHIVE_PARTS ${ROCKSDB_PART_${part}})
   if(NOT ROCKSDB_PART_${part})
@@ -28,7 +28,7 @@ if(parts_found AND SLUICE_SANITIZE STREQUAL "")
   unset(CMAKE_REQUIRED_INCLUDES)
   unset(CMAKE_REQUIRED_LIBRARIES)
 endif()
-option(SLUICE_STATIC_ROCKSDB "Link librocksdb.a into the sluice binary" ${ROCKSDB_ARCHIVE_LINKS})
+option(SLUICE_STATIC_ROCKSDB "Link librocksdb.a and its compressions into the sluice binary" ${ROCKSDB_ARCHIVE_LINKS})
 
 add_library(sluice_rocksdb INTERFACE)
 set(is_static "$<BOOL:$<TARGET_PROPERTY:SLUICE_STATIC_ROCKSDB>>")
