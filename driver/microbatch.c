@@ -7,9 +7,9 @@
  *   4-7   TASK .. DONE                dispatch.c, the workers
  *   8     class D sinks write         commit_run
  *   9     commits/N, synced           commit_run     the one commit point
- *   10    class A output published    publish_run    before commits/N+1
- *   11    COMMITTED to the workers    with the next TASK, or sl_stream__wait
- *   12    progress, clean-up          publish_run, after_publish
+ *   10    class A output published    commit_run     before commits/N+1; publish_run
+ * tries again 11    COMMITTED to the workers    with the next TASK, or sl_stream__wait 12
+ * progress, clean-up          publish_batch, after_publish
  *
  * A failure between 4 and 9 abandons the attempt; the batch runs again from version N-1
  * on the same offsets, with the next attempt number. */
@@ -22,7 +22,6 @@
 #include "driver/stream_private.h"
 
 static void run_attempt(sl_stream *s);
-static void submit_publish(sl_stream *s);
 
 static sl_host *host_of(const sl_stream *s)
 {
@@ -394,33 +393,6 @@ static sl_code commit_batch(sl_stream *s, sl_error *err)
     return code;
 }
 
-static void commit_run(sl_job *job)
-{
-    sl_stream *s = sl_stream__of(job);
-    s->job_code = commit_batch(s, &s->job_error);
-}
-
-static void after_commit(sl_stream *s)
-{
-    if (s->job_code != SL_OK) {
-        sl_error err = s->job_error;
-        sl_stream__reopen(s, &err);
-        return;
-    }
-    sl_host_failpoint(host_of(s), "driver.committed.before");
-    sl_stream__adopt_commit(s);
-    sl_dispatch_committed(s->dispatch);
-    s->tries = 0;
-    s->publish_tries = 0;
-    submit_publish(s);
-}
-
-static void submit_commit(sl_stream *s)
-{
-    sl_stream__fill_commit(s);
-    sl_stream__job(s, "commit-batch", commit_run, after_commit);
-}
-
 /* ---- 10: publish ---- */
 
 static sl_code publish_files(sl_stream *s, const sl_commit_record *c,
@@ -479,27 +451,31 @@ static void tell_sources(sl_stream *s)
     }
 }
 
-static void publish_run(sl_job *job)
+static sl_code publish_batch(sl_stream *s, sl_error *err)
 {
-    sl_stream *s = sl_stream__of(job);
     int64_t from = sl_host_mono_us(host_of(s));
-    s->job_code = sl_stream__check_ours(s, &s->job_error);
-    if (s->job_code != SL_OK)
-        return;
-    s->job_code = sl_stream__publish(s, &s->commit, s->publish_tries > 0, &s->job_error);
-    if (s->job_code != SL_OK)
-        return;
+    SL_TRY(sl_stream__check_ours(s, err));
+    SL_TRY(sl_stream__publish(s, &s->commit, s->publish_tries > 0, err));
     if (s->manifest != NULL)
         s->times.publish_us = sl_host_mono_us(host_of(s)) - from;
     tell_sources(s);
     sl_stream__clean_up(s);
+    return SL_OK;
 }
+
+static void publish_run(sl_job *job)
+{
+    sl_stream *s = sl_stream__of(job);
+    s->job_code = publish_batch(s, &s->job_error);
+}
+
+static void after_publish(sl_stream *s);
 
 static void publish_again(void *user)
 {
     sl_stream *s = (sl_stream *)user;
     s->timer = (sl_timer_ref){ 0 };
-    submit_publish(s);
+    sl_stream__job(s, "publish-batch", publish_run, after_publish);
 }
 
 static void after_publish(sl_stream *s)
@@ -533,7 +509,34 @@ static void after_publish(sl_stream *s)
                              publish_again, s);
 }
 
-static void submit_publish(sl_stream *s)
+/* One job for both: what is committed is published at once. */
+static void commit_run(sl_job *job)
 {
-    sl_stream__job(s, "publish-batch", publish_run, after_publish);
+    sl_stream *s = sl_stream__of(job);
+    s->job_code = commit_batch(s, &s->job_error);
+    s->is_committed = s->job_code == SL_OK;
+    if (!s->is_committed)
+        return;
+    sl_stream__failpoint(s, "driver.committed.before");
+    s->job_code = publish_batch(s, &s->job_error);
+}
+
+static void after_commit(sl_stream *s)
+{
+    if (!s->is_committed) {
+        sl_error err = s->job_error;
+        sl_stream__reopen(s, &err);
+        return;
+    }
+    sl_stream__adopt_commit(s);
+    sl_dispatch_committed(s->dispatch);
+    s->tries = 0;
+    after_publish(s);
+}
+
+static void submit_commit(sl_stream *s)
+{
+    s->publish_tries = 0;
+    sl_stream__fill_commit(s);
+    sl_stream__job(s, "commit-batch", commit_run, after_commit);
 }

@@ -141,6 +141,7 @@ struct sl_stream {
     uint32_t file_count;
     sl_batch_times times;
     int64_t previous_trigger_us; /* wall, of the trigger before; 0 none */
+    bool is_committed; /* by the commit job that ran, whatever became of its output */
     uint32_t publish_tries;
 
     /* clean-up */

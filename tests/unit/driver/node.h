@@ -60,6 +60,8 @@ typedef struct node {
     int64_t slow_us;         /* so long */
     const char *failpoint;   /* how often it was passed */
     uint32_t failpoint_hits; /* and, at the kill_at-th, `killed` is set */
+    void (*act)(struct node *n); /* at the act_at-th, from within */
+    uint32_t act_at;
     uint32_t kill_at;
     bool killed;
     sl_bytes console;
@@ -113,6 +115,8 @@ static void node_failpoint(void *user, const char *name)
         return;
     n->failpoint_hits++;
     n->killed = n->killed || n->failpoint_hits == n->kill_at;
+    if (n->act != NULL && n->failpoint_hits == n->act_at)
+        n->act(n);
 }
 
 static sl_code node_print(void *user, const char *text, size_t length, sl_error *err)

@@ -320,10 +320,9 @@ static void taken_over__driver_commits_and_publishes_nothing_more(void **state)
         input(&n);
         n.failpoint = steps[i];
         n.failpoint_hits = 0;
+        n.act = lose_lock;
+        n.act_at = 3; /* the first batch that has output */
         node_begin(&n, QUERY);
-        while (n.failpoint_hits < 3 && !n.answered) /* the first that has output */
-            assert_true(sl_host_virtual_step(n.host));
-        lose_lock(&n);
         assert_true(node_run_until(&n, &n.answered, 600 * NODE_S));
         assert_int_equal(n.kind, SL_ANSWER_ERROR);
         assert_int_equal(n.error.code, SL_EFENCED);
