@@ -33,7 +33,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 
-#define SL_PROTOCOL_VERSION 1
+#define SL_PROTOCOL_VERSION 2
 
 typedef enum sl_message_kind {
     SL_MSG_REGISTER = 1,
