@@ -15,7 +15,8 @@
 #define SL_SQL_BYTES_MAX (4 << 20) /* one SQL text */
 #define SL_SQL_DEPTH_MAX 500 /* nesting of expressions and queries: bounds recursion */
 #define SL_IDENTIFIER_BYTES_MAX 255
-#define SL_KEY_BYTES_MAX (1 << 20) /* one encoded grouping key */
+#define SL_PROCESS_NAME_BYTES_MAX 63 /* --name: part of file names and labels */
+#define SL_KEY_BYTES_MAX (1 << 20)   /* one encoded grouping key */
 #define SL_STRING_BYTES_MAX (1u << 30)
 #define SL_ROW_BYTES_MAX (256u << 20) /* one input line */
 #define SL_KEY_GROUPS 4096            /* fixed when a query is created */

@@ -30,6 +30,14 @@ bool sl_text_equal_nocase(const char *a, const char *b)
     return lower(*a) == lower(*b);
 }
 
+bool sl_text_is_name(const char *text, uint32_t length_max)
+{
+    size_t n = strlen(text);
+    size_t good = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "0123456789_.-");
+    return n >= 1 && n <= length_max && good == n;
+}
+
 /* ---- nearest name ---- */
 
 static uint32_t least3(uint32_t a, uint32_t b, uint32_t c)

@@ -12,6 +12,10 @@
 
 bool sl_text_equal_nocase(const char *a, const char *b); /* ASCII */
 
+/* 1 to length_max letters, digits, '_', '.' and '-': fit for a log, a file name, a label.
+ */
+bool sl_text_is_name(const char *text, uint32_t length_max);
+
 /* The candidate with the least edit distance to name (case ignored), or NULL if none is
  * near (distance > max(2, length / 3)). */
 const char *sl_text_nearest(const char *name, const char *const *candidates,

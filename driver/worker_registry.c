@@ -6,7 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/limits.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #define LOOK_EVERY_US                                                                    \
     500000 /* at least; a look that comes LATE_US late: we were stopped */
@@ -160,15 +162,35 @@ sl_dworker *sl_worker_registry_find(const sl_worker_registry *r, const char *add
     return NULL;
 }
 
+static bool is_name_taken(const sl_worker_registry *r, const char *name)
+{
+    for (const sl_dworker *w = r->first; w != NULL; w = w->next)
+        if (strcmp(w->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* WR3: '#' is in no name that is given, and no number is used twice. */
+static char *name_for(const sl_worker_registry *r, uint32_t number, const char *given)
+{
+    char name[SL_PROCESS_NAME_BYTES_MAX + 16];
+    if (given != NULL && sl_text_is_name(given, SL_PROCESS_NAME_BYTES_MAX))
+        snprintf(name, sizeof name, "%s", given);
+    else
+        snprintf(name, sizeof name, "w%u", number);
+    size_t length = strlen(name);
+    if (is_name_taken(r, name))
+        snprintf(name + length, sizeof name - length, "#%u", number);
+    return sl_strdup(name);
+}
+
 static sl_dworker *add(sl_worker_registry *r, const char *address, uint64_t incarnation,
                        const sl_msg_register *m)
 {
-    char name[24];
     sl_dworker *w = (sl_dworker *)sl_calloc(1, sizeof *w);
     sl_dworker **at = &r->first;
     w->number = ++r->last_number;
-    snprintf(name, sizeof name, "w%u", w->number);
-    w->name = sl_strdup(name);
+    w->name = name_for(r, w->number, m->name);
     w->address = sl_strdup(address);
     w->host_name = sl_strdup(m->host != NULL ? m->host : "");
     w->pid = m->pid;

@@ -15,12 +15,17 @@
  *                                                                          another life
  * A driver that was stopped itself (its timer fires late) gives everybody that time.
  *
+ * Names:   a worker has the name it registers with (`--name`), if that is fit for a name;
+ *          else "w" and its number.  If a living one has that name already, e.g. its own
+ *          earlier life which was not given up yet, "#" and the number follow:
+ *          "worker-1#3".  A name stays for as long as its worker lives.
  * Units:   *_us microseconds of the host's monotonic clock.
  * Owns:    the workers; a pointer is valid until on_lost was called for it.
  * Thread:  loop thread.
  * Invariants:
  *   WR1  a worker counted as gone is never active again under the same incarnation.
- *   WR2  on_lost is called once for each worker that was announced by on_joined. */
+ *   WR2  on_lost is called once for each worker that was announced by on_joined.
+ *   WR3  no two workers of the registry have one name. */
 
 #ifndef SL_DRIVER_WORKER_REGISTRY_H
 #define SL_DRIVER_WORKER_REGISTRY_H
@@ -36,7 +41,8 @@ typedef enum sl_worker_state {
 
 typedef struct sl_dworker {
     struct sl_dworker *next; /* in order of registration */
-    char *address, *name;    /* port; "w3" */
+    char *address;           /* port */
+    char *name;              /* "worker-1", "w3": unique, see above */
     char *host_name;
     int64_t pid;
     uint64_t incarnation;

@@ -75,6 +75,7 @@ static ProtobufCMessage *register_out(sl_arena *a, const sl_msg_register *s)
     m->memory_bytes = s->memory_bytes;
     m->host = sl_proto__text(s->host);
     m->pid = s->pid;
+    m->name = sl_proto__text(s->name);
     return &m->base;
 }
 
@@ -84,7 +85,8 @@ static void register_in(const ProtobufCMessage *from, sl_arena *a, sl_message *r
     (void)a;
     ret->u.reg = (sl_msg_register){ m->incarnation, m->protocol_version,
                                     m->slots,       m->memory_bytes,
-                                    m->host,        m->pid };
+                                    m->host,        m->pid,
+                                    m->name };
 }
 
 static ProtobufCMessage *registered_out(sl_arena *a, const sl_msg_registered *s)

@@ -69,11 +69,12 @@ typedef struct sl_msg_register {
     int64_t memory_bytes;
     const char *host;
     int64_t pid;
+    const char *name; /* as its user calls it: "worker-1"; "" nobody does */
 } sl_msg_register;
 
 typedef struct sl_msg_registered {
     uint32_t worker;  /* number the driver gave */
-    const char *name; /* "w1" */
+    const char *name; /* as the driver calls it: "worker-1", "w1" */
 } sl_msg_registered;
 
 /* To a worker that is not (any more) one of ours. */

@@ -299,7 +299,8 @@ static void send_register(sl_worker *w)
                                  .slots = w->config.slots,
                                  .memory_bytes = w->config.memory_bytes,
                                  .host = w->host_name,
-                                 .pid = (int64_t)getpid() };
+                                 .pid = (int64_t)getpid(),
+                                 .name = w->name };
     sl_worker__send(w, &m);
 }
 
@@ -380,6 +381,7 @@ sl_code sl_worker_new(sl_host *host, sl_network *network, const sl_worker_config
     w->address = sl_strdup(config->address);
     w->driver_address = sl_strdup(config->driver_address);
     w->host_name = sl_strdup(config->host_name != NULL ? config->host_name : "localhost");
+    w->name = sl_strdup(config->name != NULL ? config->name : "");
     w->work_dir = sl_strdup(config->work_dir);
     w->incarnation = sl_host_rand64(host) | 1;
     sl_budget_init(&w->budget, NULL, "worker", config->memory_bytes);
@@ -437,6 +439,7 @@ void sl_worker_free(sl_worker *w)
     sl_free(w->address);
     sl_free(w->driver_address);
     sl_free(w->host_name);
+    sl_free(w->name);
     sl_free(w->work_dir);
     sl_free(w);
 }

@@ -37,6 +37,7 @@ typedef struct sl_worker_config {
      * does, or will soon. 0: never (they share a process). */
     int64_t fence_us;
     const char *host_name; /* for people; NULL "localhost" */
+    const char *name;      /* what the driver shall call it; NULL: it gives one */
     /* Loop thread: the driver took it, under this name. May be NULL. */
     void (*on_registered)(void *user, const char *name);
     /* Loop thread, once: it was fenced, by itself or by the driver, and does nothing any

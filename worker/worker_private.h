@@ -73,7 +73,7 @@ struct sl_worker {
     sl_channel *channel;
     sl_shuffle *shuffle; /* with other workers */
     sl_worker_config config;
-    char *address, *driver_address, *work_dir, *host_name;
+    char *address, *driver_address, *work_dir, *host_name, *name;
     uint64_t incarnation;
     bool registered, fenced;
     sl_lane *executors; /* config.slots */

@@ -52,18 +52,6 @@ static void show_driver(const json_t *status, FILE *out)
             (long long)number_of(driver, "clients"));
 }
 
-/* What the record calls the process of this pid; else the driver's name for it. */
-static const char *name_of(const json_t *status, const json_t *worker)
-{
-    const json_t *processes = json_object_get(status, "processes");
-    for (size_t i = 0; i < json_array_size(processes); i++) {
-        const json_t *p = json_array_get(processes, i);
-        if (number_of(p, "pid") == number_of(worker, "pid"))
-            return text_of(p, "name");
-    }
-    return text_of(worker, "name");
-}
-
 static void show_workers(const json_t *status, FILE *out)
 {
     const json_t *workers = json_object_get(status, "workers");
@@ -86,7 +74,7 @@ static void show_workers(const json_t *status, FILE *out)
                  number_of(w, "memoryBytes") > 0 ? " of " : "",
                  number_of(w, "memoryBytes") > 0 ? limit : "");
         fprintf(out, "%-14s %8lld %-8s %6lld %6lld %11lld %23s %12s %12s %10s\n",
-                name_of(status, w), (long long)number_of(w, "pid"), text_of(w, "state"),
+                text_of(w, "name"), (long long)number_of(w, "pid"), text_of(w, "state"),
                 (long long)number_of(w, "slots"), (long long)number_of(w, "tasksRunning"),
                 (long long)number_of(w, "partitions"), memory, sent, received, heard);
     }

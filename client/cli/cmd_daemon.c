@@ -46,9 +46,10 @@ static const char worker_help[] =
     "needed\n"
     "                     after the process has ended\n"
     "  --bind HOST:PORT   where other workers reach it; a free port of loopback\n"
-    "  --name NAME        what its metrics are called by (sluice.metrics.file): one of "
-    "its\n"
-    "                     own for each worker of a host; worker\n"
+    "  --name NAME        what status, logs and metrics (sluice.metrics.file) call it: "
+    "one\n"
+    "                     of its own for each worker; without it the driver names it w1, "
+    "w2...\n"
     "  --conf NAME=VALUE  a setting of the process\n"
     "  --quiet            log warnings and errors only\n";
 
@@ -160,7 +161,8 @@ static sl_code worker_config(const struct arguments *a, char driver[200], char b
     int64_t slots = sysconf(_SC_NPROCESSORS_ONLN);
     int64_t memory = INT64_MAX;
     SL_TRY(sl_master_address(a->driver, driver, err));
-    SL_TRY(sl_process_name_check(a->name, err));
+    if (a->name != NULL)
+        SL_TRY(sl_process_name_check(a->name, err));
     if (a->bind != NULL)
         SL_TRY(sl_master_address(a->bind, bind, err));
     if (a->slots != NULL)
@@ -187,7 +189,7 @@ static sl_code worker_config(const struct arguments *a, char driver[200], char b
 
 int sl_cli_worker(int argc, char **argv)
 {
-    struct arguments a = { .dir = "sluice-worker", .name = "worker" };
+    struct arguments a = { .dir = "sluice-worker" };
     sl_worker_daemon config;
     char driver[200], bind[200];
     sl_error err;

@@ -277,6 +277,7 @@ static sl_code start_worker(struct worker_process *p, sl_error *err)
                            .heartbeat_us = sl_options_int(o, "sluice.worker.heartbeat"),
                            .fence_us = sl_options_int(o, "sluice.worker.fenceAfter"),
                            .host_name = host_name,
+                           .name = p->config->name,
                            .memory = p->base.memory,
                            .on_registered = on_registered,
                            .on_fenced = on_fenced,
@@ -327,8 +328,9 @@ sl_code sl_worker_daemon_run(const sl_worker_daemon *config, sl_error *err)
     if (code == SL_OK) {
         log_info("WORKER-STARTED", "at %s, asks the driver at %s to take it",
                  sl_worker_address(p.worker), config->driver);
-        p.base.metrics = sl_metrics_file_new(p.base.host, config->options, config->name,
-                                             refresh_worker, &p);
+        const char *name = config->name != NULL ? config->name : "worker";
+        p.base.metrics =
+            sl_metrics_file_new(p.base.host, config->options, name, refresh_worker, &p);
         (void)!sl_host_run_until(p.base.host, &p.base.stop);
         sl_metrics_file_free(p.base.metrics);
         code = p.code;

@@ -28,9 +28,9 @@ typedef struct sl_driver_daemon {
 } sl_driver_daemon;
 
 typedef struct sl_worker_daemon {
-    const char *driver;    /* address to register at */
-    const char *bind;      /* for the shuffle; NULL: any free one of the driver's kind */
-    const char *name;      /* with its metrics: "worker-1" */
+    const char *driver; /* address to register at */
+    const char *bind;   /* for the shuffle; NULL: any free one of the driver's kind */
+    const char *name; /* with driver, metrics: "worker-1"; NULL: the driver's, "worker" */
     const char *directory; /* a directory per incarnation is made here */
     uint32_t slots;
     int64_t memory_bytes;

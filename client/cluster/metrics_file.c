@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/text.h"
 
 struct sl_metrics_file {
     sl_job job;
@@ -97,10 +99,7 @@ static void on_time(void *user)
 
 sl_code sl_process_name_check(const char *name, sl_error *err)
 {
-    size_t n = strlen(name);
-    size_t good = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                               "0123456789_.-");
-    if (n >= 1 && n <= SL_PROCESS_NAME_BYTES_MAX && good == n)
+    if (sl_text_is_name(name, SL_PROCESS_NAME_BYTES_MAX))
         return SL_OK;
     return sl_fail(err, SL_EINVAL,
                    "--name '%.80s': 1 to %d letters, digits, '_', '.' and '-'", name,

@@ -19,8 +19,6 @@
 #include "base/host.h"
 #include "base/options.h"
 
-#define SL_PROCESS_NAME_BYTES_MAX 63
-
 typedef struct sl_metrics_file sl_metrics_file;
 
 /* Of letters, digits, '_', '.' and '-', so that it fits file names and labels. SL_EINVAL.

@@ -88,7 +88,13 @@ driver=$(pid_of driver)
 master=$(cat "$work/fleet/master")
 expect 1 "its driver is pid $driver" "$sluice" cluster start --config "$config"
 expect 0 "worker-2" "$sluice" cluster status --config "$config"
-expect 0 '"name":"w1"' "$sluice" cluster status --master "$master" --json
+# one name everywhere: what the fleet calls a worker is what the driver, its log and top call it
+[ "$(field "sorted([w['name'], w['pid']] for w in s['workers']) == sorted([p['name'], p['pid']] for p in s['processes'][1:])")" = True ] ||
+    fail "the driver's names are others: $("$sluice" cluster status --config "$config" --json)"
+expect 0 '"name":"worker-1"' "$sluice" cluster status --master "$master" --json
+expect 0 "worker-2  ACTIVE" "$sluice" top --master "$master" --once
+grep -q 'WORKER-JOINED.*worker-2 at' "$work/fleet/logs/driver.log" || fail "the driver's log names no worker-2"
+grep -q 'WORKER-REGISTERED.*as worker-2 at' "$work/fleet/logs/worker-2.log" || fail "worker-2 does not know its name"
 [ "$(field "[w['slots'] for w in s['workers']], s['workers'][0]['memoryBytes'], s['queries']")" = "[1, 1] 268435456 []" ] ||
     fail "status: $("$sluice" cluster status --config "$config" --json)"
 [ "$(field "s['master']")" = "$master" ] || fail "status names another master"

@@ -227,9 +227,12 @@ static void write_messages(void)
     };
     write_message("failed", &m);
     m = (sl_message){ .kind = SL_MSG_REGISTER };
-    m.u.reg = (sl_msg_register){
-        .incarnation = 5, .protocol_version = 1, .slots = 2, .host = "h", .pid = 1
-    };
+    m.u.reg = (sl_msg_register){ .incarnation = 5,
+                                 .protocol_version = 1,
+                                 .slots = 2,
+                                 .host = "h",
+                                 .pid = 1,
+                                 .name = "n" };
     write_message("register", &m);
 }
 

@@ -293,10 +293,24 @@ static void iso8601__covers_dates_before_and_after_1970(void **state)
     assert_true(strlen(text) < sizeof text);
 }
 
+static void is_name__takes_what_fits_logs_and_file_names(void **state)
+{
+    (void)state;
+    assert_true(sl_text_is_name("worker-1", 8));
+    assert_true(sl_text_is_name("A_b.9", 63));
+    assert_false(sl_text_is_name("worker-1", 7));
+    assert_false(sl_text_is_name("", 63));
+    assert_false(sl_text_is_name("a b", 63));
+    assert_false(sl_text_is_name("a/b", 63));
+    assert_false(sl_text_is_name("a\n", 63));
+    assert_false(sl_text_is_name("w\xc3\xbc", 63));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nearest__finds_typos_and_ignores_case),
+        cmocka_unit_test(is_name__takes_what_fits_logs_and_file_names),
         cmocka_unit_test(duration__reads_every_form),
         cmocka_unit_test(duration__refuses_the_rest_naming_what_is_accepted),
         cmocka_unit_test(size__reads_powers_of_1024),

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/limits.h"
 #include "driver/worker_registry.h"
 
 #define MS 1000
@@ -175,6 +176,46 @@ static void register__refuses_another_protocol_and_no_slots(void **state)
     assert_int_equal(f->joined, 0);
 }
 
+static sl_dworker *join_as(fixture *f, const char *address, const char *name)
+{
+    const char *why = NULL;
+    sl_msg_register m = { .protocol_version = SL_PROTOCOL_VERSION,
+                          .slots = 2,
+                          .name = name };
+    return sl_worker_registry_register(f->registry, address, (uint64_t)*address, &m,
+                                       &why);
+}
+
+static void a_worker__has_the_name_it_gives_and_else_its_number(void **state)
+{
+    fixture *f = (fixture *)*state;
+    assert_string_equal(join_as(f, "a", "worker-7")->name, "worker-7");
+    assert_string_equal(join_as(f, "b", "")->name, "w2");
+    assert_string_equal(join_as(f, "c", NULL)->name, "w3");
+    /* what would break a log or a terminal is no name */
+    assert_string_equal(join_as(f, "d", "a\x1b[2J")->name, "w4");
+    assert_string_equal(join_as(f, "e", "two words")->name, "w5");
+    char long_name[SL_PROCESS_NAME_BYTES_MAX + 2];
+    memset(long_name, 'x', sizeof long_name);
+    long_name[sizeof long_name - 1] = '\0';
+    assert_string_equal(join_as(f, "f", long_name)->name, "w6");
+    assert_string_equal(join_as(f, "g", long_name + 1)->name, long_name + 1);
+}
+
+/* WR3 */
+static void a_name__that_a_living_worker_has_gets_the_number_of_the_second(void **state)
+{
+    fixture *f = (fixture *)*state;
+    (void)join_as(f, "a", "worker-1");
+    sl_dworker *second = join_as(f, "b", "worker-1");
+    assert_string_equal(second->name, "worker-1#2");
+    (void)join_as(f, "c", "w4"); /* what the next without a name would be called */
+    assert_string_equal(join_as(f, "d", "")->name, "w4#4");
+    sl_worker_registry_lose(f->registry, "a", "it left");
+    assert_string_equal(second->name, "worker-1#2"); /* names stay */
+    assert_string_equal(join_as(f, "e", "worker-1")->name, "worker-1");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -186,6 +227,8 @@ int main(void)
         T(look__is_rare_while_all_are_heard),
         T(a_dead_one__is_refused_for_ever_under_its_old_incarnation),
         T(another_life__at_the_same_address_loses_the_first_once),
+        T(a_worker__has_the_name_it_gives_and_else_its_number),
+        T(a_name__that_a_living_worker_has_gets_the_number_of_the_second),
         T(register__refuses_another_protocol_and_no_slots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
