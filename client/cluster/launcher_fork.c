@@ -6,7 +6,7 @@
  * pages, options that are registered.  Nothing else is in a command before it starts a
  * cluster; randomness comes from the kernel, never from a seed.
  *
- * An exec costs about 12 ms of processor time, most of it dynamic linking; a copy 2. */
+ * An exec costs about 8 ms of processor time, most of it dynamic linking; a copy 1. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
