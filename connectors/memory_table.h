@@ -33,6 +33,8 @@ SL_CHECKED sl_code sl_memory_table_append(sl_memory_tables *t, const char *name,
 void sl_memory_table_truncate(sl_memory_tables *t, const char *name);
 int64_t sl_memory_table_rows(sl_memory_tables *t,
                              const char *name); /* -1 if there is none */
+uint32_t sl_memory_tables_names(sl_memory_tables *t, sl_arena *arena,
+                                const char *const **ret_names); /* copies */
 /* Chunks holding rows [from, to), shared; free the array with sl_free after unref of
  * each. */
 SL_CHECKED sl_code sl_memory_table_rows_get(sl_memory_tables *t, const char *name,

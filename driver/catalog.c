@@ -135,6 +135,48 @@ sl_code sl_tables_create(sl_tables *t, const sl_statement *s, sl_error *err)
     return SL_OK;
 }
 
+/* Of tables and views; a memory table is what the memory sink made, under its query's
+ * name. */
+static uint32_t names_of(const sl_tables *t, bool tables, bool views, sl_arena *arena,
+                         const char *const **ret_names)
+{
+    const char *const *memory = NULL;
+    uint32_t n = 0, memory_count = 0;
+    if (tables && t->memory != NULL)
+        memory_count = sl_memory_tables_names(t->memory, arena, &memory);
+    const char **names =
+        SL_ARENA_ARRAY(arena, const char *, t->count + (size_t)memory_count + 1);
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->items[i].info.view_text != NULL ? views : tables)
+            names[n++] = t->items[i].info.name;
+    for (uint32_t i = 0; i < memory_count; i++)
+        names[n++] = memory[i];
+    *ret_names = names;
+    return n;
+}
+
+static sl_code fail_no_drop(const sl_tables *t, const sl_statement *s, sl_error *err)
+{
+    bool is_view = s->kind == SL_ST_DROP_VIEW;
+    const char *const *names;
+    sl_arena *arena = sl_arena_new();
+    uint32_t n = names_of(t, !is_view, is_view, arena, &names);
+    const char *near = sl_text_nearest(s->name, names, n);
+    sl_code code =
+        near != NULL
+            ? sl_fail_as(err, SL_ENOTFOUND, "TABLE_OR_VIEW_NOT_FOUND", "42P01",
+                         "The table or view `%s` cannot be found. Did you mean `%.255s`?",
+                         s->name, near)
+            : sl_fail_as(err, SL_ENOTFOUND, "TABLE_OR_VIEW_NOT_FOUND", "42P01",
+                         "The table or view `%s` cannot be found. Verify the spelling; "
+                         "SHOW %s lists what there is, and DROP %s IF EXISTS does "
+                         "without it.",
+                         s->name, is_view ? "VIEWS" : "TABLES",
+                         is_view ? "VIEW" : "TABLE");
+    sl_arena_free(arena);
+    return fail_at(err, s->name_pos, code);
+}
+
 sl_code sl_tables_drop(sl_tables *t, const sl_statement *s, sl_error *err)
 {
     struct table *found = find(t, s->name);
@@ -156,9 +198,7 @@ sl_code sl_tables_drop(sl_tables *t, const sl_statement *s, sl_error *err)
     }
     if (s->if_exists)
         return SL_OK;
-    return fail_at(err, s->name_pos,
-                   sl_fail_as(err, SL_ENOTFOUND, "TABLE_OR_VIEW_NOT_FOUND", "42P01",
-                              "The table or view `%s` cannot be found.", s->name));
+    return fail_no_drop(t, s, err);
 }
 
 /* ---- what the analyzer asks ---- */
@@ -241,11 +281,7 @@ static sl_code catalog_table(void *user, const char *name, bool streaming,
 static uint32_t catalog_names(void *user, const char *const **ret_names)
 {
     struct lookup *l = (struct lookup *)user;
-    const char **names = SL_ARENA_ARRAY(l->arena, const char *, l->tables->count + 1);
-    for (uint32_t i = 0; i < l->tables->count; i++)
-        names[i] = l->tables->items[i].info.name;
-    *ret_names = names;
-    return l->tables->count;
+    return names_of(l->tables, true, true, l->arena, ret_names);
 }
 
 void sl_tables_catalog(sl_tables *t, const sl_options *options, const sl_time_zone *zone,

@@ -74,7 +74,7 @@ struct sl_client {
     sl_client_listener listener; /* lock */
     void *listener_user;
     bool hears_reports; /* lock */
-    bool in_listener; /* lock */
+    bool in_listener;   /* lock */
     pthread_t listener_thread;
 };
 
@@ -151,7 +151,7 @@ void sl_client__forget(sl_client *c);
 /* ---- events.c: what the driver says unasked ---- */
 void sl_client__on_event(sl_client *c, const sl_cmsg_event *m);
 void sl_client__on_print(sl_client *c, const sl_cmsg_print *m);
-void sl_client__drop_jobs(sl_client *c);   /* nothing runs on the lanes any more */
+void sl_client__drop_jobs(sl_client *c); /* nothing runs on the lanes any more */
 /* Loop thread: HEAR, when the listener changes and after each WELCOME. */
 void sl_client__tell_what_it_hears(sl_client *c);
 bool sl_client__in_listener(sl_client *c); /* is this thread in the listener? */
@@ -159,6 +159,10 @@ bool sl_client__in_listener(sl_client *c); /* is this thread in the listener? */
 /* ---- queries.c ---- */
 sl_client_query sl_client__query_of(const sl_cmsg_query *m); /* borrows */
 sl_query_list *sl_client__query_list(const sl_cmsg_query *queries, uint32_t count);
+/* SL_ENOTFOUND in the driver's words: the nearest of the queries' names, or who lists
+ * them. */
+sl_code sl_client__no_such_query(const char *name, const sl_client_query *queries,
+                                 uint32_t count, sl_error *err);
 /* Wait until the query of this id or name (NULL: all of this client) has ended.
  * SL_ECANCELLED if is_statement and sl_client_cancel() was called meanwhile. */
 SL_CHECKED sl_code sl_client__await(sl_client *c, const char *name, int64_t timeout_ms,

@@ -56,10 +56,9 @@ static sl_code find_query(sl_client *c, const char *name, char ret_id[37],
         snprintf(ret_id, 37, "%s", queries[i].id);
         snprintf(ret_run_id, 37, "%s", queries[i].run_id);
     }
+    sl_code code = found ? SL_OK : sl_client__no_such_query(name, queries, count, err);
     sl_client_queries_free(queries);
-    return found ? SL_OK
-                 : sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
-                              "There is no streaming query `%.200s`", name);
+    return code;
 }
 
 /* Spark's words for the end of a query, with its cause. */

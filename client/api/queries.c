@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "client/api/client_private.h"
 
 #define LOOK_AGAIN_US 1000000
@@ -181,6 +182,22 @@ sl_client_status sl_client_process_all(sl_client *c, const char *name, int64_t t
     return status;
 }
 
+sl_code sl_client__no_such_query(const char *name, const sl_client_query *queries,
+                                 uint32_t count, sl_error *err)
+{
+    const char **names = (const char **)sl_calloc(count + (size_t)1, sizeof *names);
+    for (uint32_t i = 0; i < count; i++)
+        names[i] = queries[i].name;
+    const char *near = sl_text_nearest(name, names, count);
+    sl_code code =
+        sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
+                   "There is no streaming query `%.200s`%s%.200s%s", name,
+                   near != NULL ? "; did you mean `" : "", near != NULL ? near : "",
+                   near != NULL ? "`?" : "; SHOW STREAMING QUERIES lists them");
+    sl_free(names);
+    return code;
+}
+
 /* ---- await ---- */
 
 struct look {
@@ -190,11 +207,23 @@ struct look {
     sl_client_error cause;
 };
 
-/* The newest of a name counts; an id names one. */
+/* A driver that is welcome has all queries there are: this one is over. */
+static sl_code fail_end_unknown(const char *name, sl_error *err)
+{
+    return sl_fail_as(err, SL_ELOST, "STREAMING_QUERY_END_UNKNOWN", "08007",
+                      "The streaming query `%.200s` is over, but the driver died "
+                      "before it could say how it ended; `sluice checkpoint inspect` "
+                      "shows what it has committed",
+                      name);
+}
+
+/* The newest of a name counts; an id names one.  SL_ENOTFOUND if it was never seen. */
 static sl_code look(sl_client *c, struct look *look, sl_error *err)
 {
     sl_query_list *l;
     SL_TRY(list(c, look->name != NULL, &l, err));
+    bool was_there = look->is_found;
+    sl_code code = SL_OK;
     look->is_found = look->is_over = look->name == NULL;
     for (uint32_t i = 0; i < l->count; i++) {
         const sl_client_query *q = &l->items[i];
@@ -208,8 +237,12 @@ static sl_code look(sl_client *c, struct look *look, sl_error *err)
             look->cause = q->error;
         }
     }
+    if (!look->is_found && was_there)
+        code = fail_end_unknown(look->found, err);
+    else if (!look->is_found)
+        code = sl_client__no_such_query(look->name, l->items, l->count, err);
     free_list(l);
-    return SL_OK;
+    return code;
 }
 
 static struct timespec time_of(int64_t mono_us)
@@ -232,21 +265,6 @@ static void wait_for_end(sl_client *c, uint64_t seen, int64_t until_us)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* A driver that is welcome has all queries there are: this one is over. */
-static sl_code fail_not_found(const struct look *look, bool was_there, sl_error *err)
-{
-    if (was_there)
-        return sl_fail_as(err, SL_ELOST, "STREAMING_QUERY_END_UNKNOWN", "08007",
-                          "The streaming query `%.200s` is over, but the driver died "
-                          "before it could say how it ended; `sluice checkpoint inspect` "
-                          "shows what it has committed",
-                          look->found);
-    return sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
-                      "There is no streaming query `%.200s`; "
-                      "sl_client_queries() and SHOW STREAMING QUERIES list them",
-                      look->name);
-}
-
 sl_code sl_client__await(sl_client *c, const char *name, int64_t timeout_ms,
                          bool is_statement, bool *ret_ended, sl_client_error *ret_cause,
                          sl_error *err)
@@ -264,10 +282,7 @@ sl_code sl_client__await(sl_client *c, const char *name, int64_t timeout_ms,
         is_first = false;
         if (cancelled)
             return sl_fail(err, SL_ECANCELLED, "the statement was cancelled");
-        bool was_there = seen.is_found;
         SL_TRY(look(c, &seen, err));
-        if (!seen.is_found)
-            return fail_not_found(&seen, was_there, err);
         int64_t now = sl_host_mono_us(c->host);
         if (seen.is_over || now >= end_us)
             break;

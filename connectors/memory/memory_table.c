@@ -315,6 +315,23 @@ int64_t sl_memory_table_rows(sl_memory_tables *t, const char *name)
     return rows;
 }
 
+uint32_t sl_memory_tables_names(sl_memory_tables *t, sl_arena *arena,
+                                const char *const **ret_names)
+{
+    uint32_t n = 0;
+    pthread_mutex_lock(&t->lock);
+    (void)find_now(t, ""); /* reads what others changed */
+    for (const memory_table *m = t->tables; m != NULL; m = m->next)
+        n++;
+    const char **names = SL_ARENA_ARRAY(arena, const char *, n + (size_t)1);
+    n = 0;
+    for (const memory_table *m = t->tables; m != NULL; m = m->next)
+        names[n++] = sl_arena_strdup(arena, m->name);
+    pthread_mutex_unlock(&t->lock);
+    *ret_names = names;
+    return n;
+}
+
 /* Rows [from, to) of one chunk as a chunk of its own. */
 static sl_code part_of(sl_chunk *c, int64_t from, int64_t to, sl_chunk **ret,
                        sl_error *err)

@@ -394,6 +394,8 @@ static void await__returns_when_the_time_is_over_and_the_query_runs_on(void **st
     assert_true(ended);
     assert_int_equal(sl_client_active_count(f->c), 0);
     assert_int_equal(sl_client_await(f->c, NULL, -1, &ended, &f->e), SL_CLIENT_OK);
+    assert_int_equal(sl_client_await(f->c, "qq", 0, &ended, &f->e), SL_CLIENT_FAILED);
+    assert_non_null(strstr(f->e.message, "did you mean `q`?"));
     assert_int_equal(sl_client_await(f->c, "nobody", 0, &ended, &f->e), SL_CLIENT_FAILED);
     assert_string_equal(f->e.error_class, "STREAMING_QUERY_NOT_FOUND");
 }

@@ -102,11 +102,16 @@ static void shared__each_sees_what_the_other_changed(void **state)
     assert_int_equal(sl_memory_table_rows(b, "t"), 0);
     assert_int_equal(sl_memory_table_last_batch(b, "t"), 7);
     assert_int_equal(sl_memory_table_create(b, "u", schema_n(), NULL), SL_OK);
+    const char *const *names;
+    assert_int_equal(sl_memory_tables_names(a, arena, &names), 2);
+    assert_true(strcmp(names[0], "u") == 0 || strcmp(names[1], "u") == 0);
+    assert_true(strcmp(names[0], "t") == 0 || strcmp(names[1], "t") == 0);
     sl_memory_table_drop(b, "t");
     assert_int_equal(sl_memory_table_rows(a, "t"), -1);
     assert_int_equal(sl_memory_table_rows(a, "u"), 0);
     sl_memory_tables_clear(a);
     assert_int_equal(sl_memory_table_rows(b, "u"), -1);
+    assert_int_equal(sl_memory_tables_names(b, arena, &names), 0);
     sl_memory_tables_free(a);
     sl_memory_tables_free(b);
     sl_arena_free(arena);
