@@ -121,11 +121,13 @@ SL_CHECKED sl_code sl_exchange_producer_of(const sl_exchange *x, uint32_t stage,
 /* ---- producers ---- */
 
 /* Selected rows of the chunk count; an empty chunk is taken and forgotten. A block for
- * another process leaves with others: when they fill a message, or a push is BLOCKED, or
- * a producer ends. */
+ * another process leaves with others: when they fill a message, a push is BLOCKED, a
+ * producer ends, or by send. */
 SL_CHECKED sl_code sl_exchange_push(sl_exchange *x, uint32_t producer, uint32_t target,
                                     sl_chunk *chunk, sl_exchange_answer *ret_answer,
                                     sl_error *err);
+/* What was pushed leaves now: before its producer waits for something else than a push. */
+void sl_exchange_send(sl_exchange *x);
 /* After the last push; rows and blocks (without empty ones) over all targets must be what
  * came. Once per producer. */
 SL_CHECKED sl_code sl_exchange_end(sl_exchange *x, uint32_t producer, uint64_t rows,

@@ -131,6 +131,12 @@ void sl_exchange__send_now(sl_exchange *x)
         sl_host_post(x->config.shuffle->host, x, flush_later, x);
 }
 
+void sl_exchange_send(sl_exchange *x)
+{
+    if (x->config.shuffle != NULL)
+        sl_exchange__send_now(x);
+}
+
 void sl_exchange__send_small(sl_exchange *x, uint32_t peer, sl_shuffle_head head)
 {
     sl_bytes frame = { 0 };

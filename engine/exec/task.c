@@ -262,9 +262,13 @@ sl_code sl_task_step(sl_task *t, uint32_t max_chunks, sl_task_answer *ret_answer
     sl_task_answer answer = SL_TASK_DONE;
     sl_code code = t->done ? SL_OK : step(t, &answer, err);
     t->failed = code != SL_OK;
-    if (code == SL_OK)
-        *ret_answer = answer;
-    return code;
+    if (code != SL_OK)
+        return code;
+    /* Whoever waits lets go of its blocks: what it waits for may wait for them. */
+    if (answer == SL_TASK_BLOCKED && t->env.request.out != NULL)
+        sl_exchange_send(t->env.request.out);
+    *ret_answer = answer;
+    return SL_OK;
 }
 
 void sl_task_outcome_get(const sl_task *t, sl_task_outcome *ret)

@@ -322,6 +322,25 @@ static void push__of_much_asks_once_and_goes_on_when_it_is_answered(void **state
     world_free(w);
 }
 
+static void send__lets_go_of_what_waits_for_more(void **state)
+{
+    (void)state;
+    struct world *w = world_new(2, 5, 0, false);
+    sl_error err;
+    greet_all(w);
+    open_exchanges(w);
+    for (uint32_t k = 0; k < 2; k++) /* the second is for node 0 */
+        assert_int_equal(run_producer(w, 1, &err), SL_OK);
+    sl_host_virtual_advance(w->host, 1000000);
+    assert_int_equal(stats_of(&w->nodes[0]).received_blocks, 0);
+    sl_exchange_send(w->nodes[1].exchange);
+    sl_host_virtual_advance(w->host, 1000000);
+    assert_int_equal(stats_of(&w->nodes[0]).received_blocks, 1);
+    run_to_end(w);
+    check_rows(w);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +353,7 @@ int main(void)
         cmocka_unit_test(pull__tells_credit_by_the_quarter_of_a_window),
         cmocka_unit_test(push__cuts_a_large_chunk_into_blocks),
         cmocka_unit_test(push__of_a_little_needs_no_answer),
+        cmocka_unit_test(send__lets_go_of_what_waits_for_more),
         cmocka_unit_test(push__of_much_asks_once_and_goes_on_when_it_is_answered),
     };
     return cmocka_run_group_tests_name("shuffle/credit", tests, NULL, NULL);
