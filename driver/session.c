@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "connectors/memory_table.h"
 #include "driver/session_private.h"
 
@@ -91,25 +92,40 @@ void sl_session__answer_text(sl_execution *x, const char *text)
     sl_session__answer(x, &(sl_answer){ .kind = SL_ANSWER_TEXT, .text = text });
 }
 
-/* Rows of text columns; cells[row * columns + column], NULL = null. */
-void sl_session__answer_rows(sl_execution *x, const char *const *names, uint32_t columns,
-                             const char *const *cells, uint32_t rows)
+static sl_code put_cell(sl_column_builder *b, sl_type_id type, const char *cell,
+                        sl_error *err)
 {
-    sl_field *fields = SL_ARENA_ARRAY(x->arena, sl_field, columns);
-    for (uint32_t c = 0; c < columns; c++)
-        fields[c] = (sl_field){ .name = names[c],
-                                .type = sl_type_of(SL_TYPE_STRING),
+    bool is_true;
+    int64_t number;
+    if (cell == NULL)
+        return sl_column_builder_null(b, err);
+    switch (type) {
+    case SL_TYPE_BOOLEAN:
+        SL_TRY(sl_bool_parse(cell, &is_true, err));
+        return sl_column_builder_bool(b, is_true, err);
+    case SL_TYPE_LONG:
+        SL_TRY(sl_int64_parse(cell, &number, err));
+        return sl_column_builder_i64(b, number, err);
+    default:
+        return sl_column_builder_string(b, cell, (uint32_t)strlen(cell), err);
+    }
+}
+
+void sl_session__answer_rows(sl_execution *x, const sl_answer_column *columns,
+                             uint32_t column_count, const char *const *cells,
+                             uint32_t rows)
+{
+    sl_field *fields = SL_ARENA_ARRAY(x->arena, sl_field, column_count);
+    for (uint32_t c = 0; c < column_count; c++)
+        fields[c] = (sl_field){ .name = columns[c].name,
+                                .type = sl_type_of(columns[c].type),
                                 .nullable = true };
-    sl_schema schema = { columns, fields };
+    sl_schema schema = { column_count, fields };
     sl_chunk_builder b;
     sl_code code = sl_chunk_builder_init(&b, &schema, rows + 1, NULL, &x->error);
-    for (uint32_t i = 0; code == SL_OK && i < rows * columns; i++) {
-        const char *cell = cells[i];
-        sl_column_builder *column = &b.columns[i % columns];
-        code = cell == NULL ? sl_column_builder_null(column, &x->error)
-                            : sl_column_builder_string(column, cell,
-                                                       (uint32_t)strlen(cell), &x->error);
-    }
+    for (uint32_t i = 0; code == SL_OK && i < rows * column_count; i++)
+        code = put_cell(&b.columns[i % column_count], columns[i % column_count].type,
+                        cells[i], &x->error);
     if (code != SL_OK) {
         sl_session__answer_error(x);
         return;

@@ -145,7 +145,9 @@ static void plan_run(sl_job *job)
 
 static void answer_schema(sl_execution *x)
 {
-    static const char *const names[] = { "col_name", "data_type", "comment" };
+    static const sl_answer_column columns[] = { { "col_name", SL_TYPE_STRING },
+                                                { "data_type", SL_TYPE_STRING },
+                                                { "comment", SL_TYPE_STRING } };
     const sl_schema *schema = x->schema;
     if (x->statement->tree) {
         sl_bytes text = { 0 };
@@ -167,7 +169,7 @@ static void answer_schema(sl_execution *x)
             cells[i * width + 1] = sl_arena_strdup(x->arena, sl_bytes_cstr(&type));
         sl_bytes_deinit(&type);
     }
-    sl_session__answer_rows(x, names, width, cells, schema->field_count);
+    sl_session__answer_rows(x, columns, width, cells, schema->field_count);
 }
 
 static void answer_explain(sl_execution *x)

@@ -66,9 +66,15 @@ void sl_session__answer(sl_execution *x, sl_answer *a);
 void sl_session__answer_none(sl_execution *x);
 void sl_session__answer_error(sl_execution *x); /* x->error */
 void sl_session__answer_text(sl_execution *x, const char *text);
-/* Rows of text columns; cells[row * columns + column], NULL = null. */
-void sl_session__answer_rows(sl_execution *x, const char *const *names, uint32_t columns,
-                             const char *const *cells, uint32_t rows);
+typedef struct sl_answer_column {
+    const char *name;
+    sl_type_id type; /* STRING, BOOLEAN or LONG */
+} sl_answer_column;
+/* cells[row * column_count + column]: text; of a BOOLEAN "true" or "false", of a LONG its
+ * digits; NULL = null. */
+void sl_session__answer_rows(sl_execution *x, const sl_answer_column *columns,
+                             uint32_t column_count, const char *const *cells,
+                             uint32_t rows);
 
 /* session_plan.c: plan on the planner lane, then go on with the statement */
 void sl_session__submit_plan(sl_execution *x);

@@ -190,8 +190,11 @@ void sl_session__start_stream(sl_execution *x)
 
 void sl_session__show_queries(sl_execution *x)
 {
-    static const char *const names[] = { "name",  "id",        "runId",
-                                         "state", "lastBatch", "message" };
+    static const sl_answer_column columns[] = {
+        { "name", SL_TYPE_STRING },    { "id", SL_TYPE_STRING },
+        { "runId", SL_TYPE_STRING },   { "state", SL_TYPE_STRING },
+        { "lastBatch", SL_TYPE_LONG }, { "message", SL_TYPE_STRING },
+    };
     sl_driver *d = x->session->driver;
     uint32_t n = sl_driver_query_count(d);
     const char **cells = SL_ARENA_ARRAY(x->arena, const char *, n * 6 + 1);
@@ -208,7 +211,7 @@ void sl_session__show_queries(sl_execution *x)
                 : sl_arena_printf(x->arena, "%lld", (long long)info.last_batch);
         cells[i * 6 + 5] = info.message;
     }
-    sl_session__answer_rows(x, names, 6, cells, n);
+    sl_session__answer_rows(x, columns, 6, cells, n);
 }
 
 /* The query a statement names; -1 after answering that there is none. */
@@ -227,7 +230,8 @@ static int32_t query_named(sl_execution *x)
 
 void sl_session__describe_query(sl_execution *x)
 {
-    static const char *const names[] = { "property", "value" };
+    static const sl_answer_column columns[] = { { "property", SL_TYPE_STRING },
+                                                { "value", SL_TYPE_STRING } };
     int32_t i = query_named(x);
     if (i < 0)
         return;
@@ -245,7 +249,7 @@ void sl_session__describe_query(sl_execution *x)
         "progress",   info.last_progress,
         "error",      info.error != NULL ? info.error->text : NULL,
     };
-    sl_session__answer_rows(x, names, 2, cells, sizeof cells / sizeof *cells / 2);
+    sl_session__answer_rows(x, columns, 2, cells, sizeof cells / sizeof *cells / 2);
 }
 
 void sl_session__await_query(sl_execution *x)

@@ -7,9 +7,12 @@
 
 void sl_session__show_tables(sl_execution *x)
 {
-    static const char *const names[] = { "namespace", "tableName", "isTemporary" };
-    static const char *const view_names[] = { "namespace", "viewName", "isTemporary" };
     bool only_views = x->statement->kind == SL_ST_SHOW_VIEWS;
+    const sl_answer_column columns[] = {
+        { "namespace", SL_TYPE_STRING },
+        { only_views ? "viewName" : "tableName", SL_TYPE_STRING },
+        { "isTemporary", SL_TYPE_BOOLEAN },
+    };
     const sl_tables *t = x->session->tables;
     uint32_t rows = 0;
     const char **cells =
@@ -23,22 +26,23 @@ void sl_session__show_tables(sl_execution *x)
         cells[rows * 3 + 2] = is_view ? "true" : "false";
         rows++;
     }
-    sl_session__answer_rows(x, only_views ? view_names : names, 3, cells, rows);
+    sl_session__answer_rows(x, columns, 3, cells, rows);
 }
 
 void sl_session__show_functions(sl_execution *x)
 {
-    static const char *const names[] = { "function" };
+    static const sl_answer_column columns[] = { { "function", SL_TYPE_STRING } };
     uint32_t n = sl_function_count();
     const char **cells = SL_ARENA_ARRAY(x->arena, const char *, n + 1);
     for (uint32_t i = 0; i < n; i++)
         cells[i] = sl_function_name(i);
-    sl_session__answer_rows(x, names, 1, cells, n);
+    sl_session__answer_rows(x, columns, 1, cells, n);
 }
 
 static void show_settings(sl_execution *x)
 {
-    static const char *const names[] = { "key", "value" };
+    static const sl_answer_column columns[] = { { "key", SL_TYPE_STRING },
+                                                { "value", SL_TYPE_STRING } };
     sl_options *o = x->session->options;
     const sl_statement *s = x->statement;
     uint32_t n = 0;
@@ -54,7 +58,7 @@ static void show_settings(sl_execution *x)
         cells[n * 2 + 1] = sl_options_text(o, def->name);
         n++;
     }
-    sl_session__answer_rows(x, names, 2, cells, n);
+    sl_session__answer_rows(x, columns, 2, cells, n);
 }
 
 void sl_session__set_setting(sl_execution *x)

@@ -41,6 +41,15 @@ CREATE STREAMING QUERY q TRIGGER ONCE INTO console AS SELECT * FROM STREAM t"
 expect 1 "streaming aggregations without watermark" sql -e "CREATE TABLE t (a INT) USING json OPTIONS (path 'examples/mobile/input');
 CREATE STREAMING QUERY q TRIGGER ONCE INTO console AS SELECT a, count(*) FROM STREAM t GROUP BY a"
 expect 0 '{"schema": "struct<a:int,b:boolean,c:void>", "rows": [[1, true, null]]}' sql --json -e "SELECT 1 a, true b, null c"
+# SHOW tells booleans and numbers as such, and no batch yet as null
+expect 0 '"rows": [["default", "t", false], ["", "v", true]]' sql --json -e "CREATE TABLE t (a INT) USING json OPTIONS (path 'examples/mobile/input');
+CREATE TEMP VIEW v AS SELECT 1 AS a; SHOW TABLES"
+expect 0 'isTemporary:boolean>", "rows": [["", "v", true]]' sql --json -e "CREATE TEMP VIEW v AS SELECT 1 AS a; SHOW VIEWS"
+expect 0 '"STOPPED", 0, "' sql --json -e "CREATE TABLE t (id STRING) USING json OPTIONS (path 'examples/mobile/input');
+CREATE STREAMING QUERY q TRIGGER ONCE INTO noop AS SELECT id FROM STREAM t; SHOW STREAMING QUERIES"
+mkdir "$work/empty"
+expect 0 '", null, "' sql --json -e "CREATE TABLE t (id STRING) USING json OPTIONS (path '$work/empty');
+CREATE STREAMING QUERY q INTO noop AS SELECT id FROM STREAM t; SHOW STREAMING QUERIES; STOP STREAMING QUERY q"
 expect 1 '"line": 1, "column": 8' sql --json -e "SELECT x"
 expect 0 "sluice" version
 expect 0 "sluice.state.partitions" options
