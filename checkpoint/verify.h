@@ -14,7 +14,7 @@
 #include "objects/kv.h"
 
 typedef struct sl_finding {
-    bool is_damage;    /* false: a remark, such as an unreferenced file */
+    bool is_damage;    /* false: a remark: the next start goes on in spite of it */
     const char *where; /* a path, or path and record */
     const char *text;
 } sl_finding;

@@ -552,6 +552,54 @@ static void verify__passes_a_whole_checkpoint_and_names_what_is_damaged(void **s
     sl_bytes_deinit(&text);
 }
 
+/* What verify says of journal-head; each is no damage, and the journal opens. */
+static void assert_head_noted(struct fixture *f, const char *text)
+{
+    sl_verify_report r;
+    sl_bytes out = { 0 };
+    assert_int_equal(sl_checkpoint_verify(f->fs, &f->kv, ROOT, f->arena, &r, NULL),
+                     SL_OK);
+    assert_int_equal(r.damage_count, 0);
+    assert_int_equal(r.finding_count, text != NULL ? 1 : 0);
+    if (text != NULL) {
+        assert_string_equal(r.findings[0].where, "journal-head");
+        assert_false(r.findings[0].is_damage);
+        assert_non_null(strstr(r.findings[0].text, text));
+        sl_verify_text(&r, &out);
+        assert_non_null(strstr(sl_bytes_cstr(&out), "note    journal-head: "));
+        sl_bytes_clear(&out);
+        sl_verify_json(&r, &out);
+        assert_non_null(
+            strstr(sl_bytes_cstr(&out), "{\"damage\":false,\"where\":\"journal-head\""));
+        assert_non_null(strstr(sl_bytes_cstr(&out), "\"ok\":true"));
+    }
+    sl_bytes_deinit(&out);
+}
+
+static void verify__notes_a_journal_head_that_is_missing_or_torn(void **state)
+{
+    struct fixture *f = *state;
+    create_query(f);
+    open_journal(f);
+    close_journal(f);
+    assert_int_equal(sl_fs_remove(f->fs, ROOT "/journal-head", NULL), SL_OK);
+    assert_head_noted(f, NULL); /* no commits: nothing to bear witness of */
+    open_journal(f);
+    run_batches(f, 0, 2);
+    close_journal(f);
+    assert_head_noted(f, NULL);
+    edit(f, ROOT "/journal-head", "SLHEAD01", "XLHEAD01");
+    assert_head_noted(f, NULL); /* the other slot speaks */
+    edit(f, ROOT "/journal-head", "SLHEAD01", "XLHEAD01");
+    assert_head_noted(f, "no slot of it is whole");
+    assert_int_equal(sl_fs_remove(f->fs, ROOT "/journal-head", NULL), SL_OK);
+    assert_head_noted(f, "is missing");
+    open_journal(f); /* recovery takes it, and the next commit writes it */
+    run_batches(f, 2, 3);
+    close_journal(f);
+    assert_head_noted(f, NULL);
+}
+
 static void verify__refuses_a_checkpoint_in_use_and_an_absent_one(void **state)
 {
     struct fixture *f = *state;
@@ -681,6 +729,7 @@ int main(void)
         T(manifest__takes_the_same_batch_again_after_a_failed_sync),
         T(manifest__says_again_what_may_not_be_synced),
         T(verify__passes_a_whole_checkpoint_and_names_what_is_damaged),
+        T(verify__notes_a_journal_head_that_is_missing_or_torn),
         T(verify__refuses_a_checkpoint_in_use_and_an_absent_one),
         T(inspect__shows_query_batches_and_progress),
         T(collect__names_what_is_committed_between_two_slices_too),
