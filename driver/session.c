@@ -44,9 +44,7 @@ void sl_session_free(sl_session *s)
             sl_stream_forget_end(s->current->stream, s->current);
         execution_free(s->current);
     }
-    for (uint32_t i = 0; i < s->context_count; i++)
-        sl_free(s->context[i]);
-    sl_free(s->context);
+    sl_session_context_deinit(&s->context);
     sl_free(s->directory);
     sl_tables_free(s->tables);
     sl_options_free(s->options);
@@ -70,8 +68,9 @@ void sl_session__answer(sl_execution *x, sl_answer *a)
 {
     sl_session *s = x->session;
     a->note = x->note;
+    /* For the queries started from now on: a restarted driver runs it again first. */
     if (a->kind != SL_ANSWER_ERROR)
-        sl_session__remember(s, x->statement);
+        sl_session_context_add(&s->context, x->statement, x->statement->text);
     s->current = NULL; /* the callback may start the next statement */
     x->on_answer(x->user, a);
     execution_free(x);

@@ -14,6 +14,7 @@
 
 #include "connectors/sink_commit.h"
 #include "driver/driver_private.h"
+#include "driver/session_context.h"
 
 /* The statement under way. */
 typedef struct sl_execution {
@@ -54,8 +55,7 @@ struct sl_session {
     bool detached; /* of the next execution */
     uint64_t owner;
     char *directory; /* of relative paths; "" the process's */
-    char **context;  /* statements that later ones may depend on */
-    uint32_t context_count;
+    sl_session_context context;
     char origin[48]; /* of the next execution: which request of which client */
     struct sl_resumption *resumption;   /* whose session this is, or NULL */
     const sl_registry_record *resuming; /* the query being started again, or NULL */
@@ -97,9 +97,6 @@ sl_option_list sl_session__paths(const sl_session *s, const sl_option_list *opti
  * without a location are. */
 const char *sl_session__checkpoint(sl_execution *x, const char *base);
 void sl_session__record(sl_execution *x, sl_registry_record *ret); /* in x->arena */
-/* A statement that succeeded. Those that later ones depend on are kept with the queries
- * started from now on: a restarted driver runs them again before it resumes these. */
-void sl_session__remember(sl_session *s, const sl_statement *statement);
 void sl_session__has_stream(sl_session *s); /* the query being resumed is in the list */
 
 /* session_show.c */

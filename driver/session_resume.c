@@ -13,30 +13,13 @@
 #include "driver/session_private.h"
 #include "engine/sql/parse.h"
 
-/* ---- owner, directory, context ---- */
+/* ---- owner, directory ---- */
 
 void sl_session_set_owner(sl_session *s, uint64_t owner, const char *directory)
 {
     s->owner = owner;
     sl_free(s->directory);
     s->directory = sl_strdup(directory != NULL ? directory : "");
-}
-
-static bool is_context(const sl_statement *s)
-{
-    return s->kind == SL_ST_CREATE_TABLE || s->kind == SL_ST_CREATE_VIEW ||
-           s->kind == SL_ST_DROP_TABLE || s->kind == SL_ST_DROP_VIEW ||
-           s->kind == SL_ST_SET || s->kind == SL_ST_RESET;
-}
-
-void sl_session__remember(sl_session *s, const sl_statement *statement)
-{
-    if (!is_context(statement))
-        return;
-
-    s->context =
-        (char **)sl_realloc(s->context, (s->context_count + (size_t)1) * sizeof(char *));
-    s->context[s->context_count++] = sl_strdup(statement->text);
 }
 
 void sl_session_set_origin(sl_session *s, const char *origin)
@@ -105,8 +88,8 @@ void sl_session__record(sl_execution *x, sl_registry_record *ret)
                                  .name = x->statement->name,
                                  .directory = s->directory != NULL ? s->directory : "",
                                  .checkpoint = "",
-                                 .context = (const char *const *)s->context,
-                                 .context_count = s->context_count,
+                                 .context = (const char *const *)s->context.texts,
+                                 .context_count = s->context.count,
                                  .statement = x->statement->text,
                                  .origin = s->origin };
     if (s->resuming != NULL)

@@ -20,6 +20,7 @@
 
 #include "client/cluster/local.h"
 #include "client/cluster/process_cluster.h"
+#include "driver/session_context.h"
 #include "proto/client_messages.h"
 #include "sluice/sluice.h"
 #include "transport/channel.h"
@@ -52,8 +53,8 @@ struct sl_client {
     sl_timer_ref timer;
 
     /* session.c; loop thread */
-    char **context; /* statements that made the session what it is */
-    uint32_t context_count, replayed;
+    sl_session_context context;
+    uint32_t replayed;    /* of the context */
     uint64_t replay_call; /* what is being run again; 0 nothing */
     sl_error not_rebuilt; /* the next statement says so */
 

@@ -229,20 +229,36 @@ static void session__is_made_again_before_what_was_asked_is_asked_again(void **s
     tell(c, "CREATE TABLE t (x INT) USING json OPTIONS (path 'p')");
     tell(c, "SELECT 1");
     tell(c, "CREATE TEMP VIEW v AS SELECT x FROM t");
-    tell(c, "DROP VIEW v");
     tell(c, "SHOW TABLES");
     sl_client_close(c);
     assert_log(d, "1:2 SET sluice.state.partitions = 3\n"
                   "1:3 CREATE TABLE t (x INT) USING json OPTIONS (path 'p')\n"
                   "1:4 SELECT 1\n"
                   "1:5 CREATE TEMP VIEW v AS SELECT x FROM t\n"
-                  "1:6 DROP VIEW v\n"
-                  "1:7 SHOW TABLES\n"
-                  "2:8 SET sluice.state.partitions = 3\n"
-                  "2:9 CREATE TABLE t (x INT) USING json OPTIONS (path 'p')\n"
-                  "2:10 CREATE TEMP VIEW v AS SELECT x FROM t\n"
-                  "2:11 DROP VIEW v\n"
-                  "2:7 SHOW TABLES\n"); /* under its number */
+                  "1:6 SHOW TABLES\n"
+                  "2:7 SET sluice.state.partitions = 3\n"
+                  "2:8 CREATE TABLE t (x INT) USING json OPTIONS (path 'p')\n"
+                  "2:9 CREATE TEMP VIEW v AS SELECT x FROM t\n"
+                  "2:6 SHOW TABLES\n"); /* under its number */
+}
+
+static void session__of_a_long_life_is_made_again_from_what_still_matters(void **state)
+{
+    static const rule rules[] = { { "SHOW", DIE, 0, 1 }, { 0 } };
+    driver *d = (driver *)*state;
+    sl_client *c = open_client(d, rules);
+    for (int i = 0; i < 50; i++) {
+        tell(c, "SET sluice.state.partitions = 3");
+        tell(c, "CREATE OR REPLACE TEMP VIEW v AS SELECT 1 AS x");
+        tell(c, "CREATE TEMP VIEW w AS SELECT x FROM v");
+        tell(c, "DROP VIEW w");
+    }
+    tell(c, "SHOW TABLES");
+    sl_client_close(c);
+    const char *second = strstr(sl_bytes_cstr(&d->log), "2:");
+    assert_string_equal(second, "2:203 SET sluice.state.partitions = 3\n"
+                                "2:204 CREATE OR REPLACE TEMP VIEW v AS SELECT 1 AS x\n"
+                                "2:202 SHOW TABLES\n");
 }
 
 static void session__is_made_again_by_a_driver_that_dies_meanwhile(void **state)
@@ -347,6 +363,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(session__is_made_again_before_what_was_asked_is_asked_again),
+        T(session__of_a_long_life_is_made_again_from_what_still_matters),
         T(session__is_made_again_by_a_driver_that_dies_meanwhile),
         T(session__that_cannot_be_made_again_fails_one_statement_and_goes_on),
         T(session__that_the_driver_gave_up_is_made_again),

@@ -205,6 +205,22 @@ static void resume__waits_for_a_disk_that_fails_for_a_moment(void **state)
     assert_int_equal(sl_driver_queries_active(f->n.driver), 1);
 }
 
+/* A memory table dies with its driver: there a DROP of it would fail, and with it the
+ * query's return. */
+static void resume__drops_no_memory_table_again(void **state)
+{
+    fixture *f = (fixture *)*state;
+    tell(f, 2,
+         "CREATE STREAMING QUERY m TRIGGER ONCE INTO memory AS SELECT k FROM STREAM t");
+    node_advance(&f->n, 10 * NODE_S);
+    tell(f, 3, "DROP TABLE m");
+    tell(f, 4, CREATE);
+    restart_driver(f);
+    connect(f);
+    node_advance(&f->n, 10 * NODE_S);
+    assert_int_equal(sl_driver_queries_active(f->n.driver), 1);
+}
+
 static void resume__that_fails_leaves_the_query_to_the_driver_after_it(void **state)
 {
     fixture *f = (fixture *)*state;
@@ -341,6 +357,7 @@ int main(void)
         T(create__that_no_driver_had_taken_starts_the_query),
         T(welcome__comes_when_every_query_of_the_registry_is_listed),
         T(resume__waits_for_a_disk_that_fails_for_a_moment),
+        T(resume__drops_no_memory_table_again),
         T(resume__that_fails_leaves_the_query_to_the_driver_after_it),
         T(resume__refuses_a_checkpoint_that_has_gone),
         T(shut_down__keeps_the_temporary_checkpoint_of_a_query_to_be_resumed),
