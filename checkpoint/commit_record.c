@@ -79,8 +79,18 @@ static void get_snapshot(sl_reader *r, sl_arena *arena, sl_snapshot_place *s)
     s->size_bytes = sl_read_u64(r);
 }
 
+/* Deltas inside are most of a record: growing by doubling would copy them again. */
+static void reserve_states(sl_bytes *out, const sl_commit_record *c)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < c->state_count; i++)
+        bytes += c->states[i].delta.bytes.size_bytes + c->states[i].full.bytes.size_bytes;
+    sl_bytes_reserve(out, bytes + (size_t)c->state_count * 256);
+}
+
 static void put_states(sl_bytes *out, const sl_commit_record *c)
 {
+    reserve_states(out, c);
     sl_bytes_u32(out, c->state_count);
     for (uint32_t i = 0; i < c->state_count; i++) {
         const sl_state_record *s = &c->states[i];

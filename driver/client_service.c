@@ -19,11 +19,10 @@ void sl_rclient__send(sl_rclient *r, const sl_cmsg *m)
     sl_bytes frame = { 0 };
     sl_error err;
     sl_cmsg_encode(m, &frame);
-    if (sl_channel_send(r->clients->driver->channel, r->address, sl_bytes_span(&frame),
-                        &err) != SL_OK)
+    if (sl_channel_send_bytes(r->clients->driver->channel, r->address, &frame, &err) !=
+        SL_OK)
         log_warn("CLIENT-SEND", "%s to %s is dropped: %s", sl_cmsg_kind_name(m->kind),
                  r->address, err.text);
-    sl_bytes_deinit(&frame);
 }
 
 static sl_rclient *find_client(const sl_clients *c, const char *address)

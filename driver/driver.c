@@ -25,9 +25,7 @@ sl_code sl_driver__send(sl_driver *d, const char *to, const sl_message *m, sl_er
 {
     sl_bytes frame = { 0 };
     sl_message_encode(m, &frame);
-    sl_code code = sl_channel_send(d->channel, to, sl_bytes_span(&frame), err);
-    sl_bytes_deinit(&frame);
-    return code;
+    return sl_channel_send_bytes(d->channel, to, &frame, err);
 }
 
 /* ---- workers ---- */

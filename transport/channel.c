@@ -547,6 +547,15 @@ sl_code sl_channel_send(sl_channel *c, const char *to, sl_span frame, sl_error *
     return code;
 }
 
+sl_code sl_channel_send_bytes(sl_channel *c, const char *to, sl_bytes *frame,
+                              sl_error *err)
+{
+    sl_blob *blob = sl_blob_take(frame);
+    sl_code code = sl_channel_send_blob(c, to, blob, err);
+    sl_blob_unref(blob);
+    return code;
+}
+
 sl_code sl_channel_greet(sl_channel *c, const char *to, sl_error *err)
 {
     peer *p = peer_of(c, to);

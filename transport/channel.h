@@ -56,6 +56,9 @@ const char *sl_channel_address(const sl_channel *c); /* as others dial it */
  * SL_FRAME_BYTES_MAX and a header; copied. */
 SL_CHECKED sl_code sl_channel_send(sl_channel *c, const char *to, sl_span frame,
                                    sl_error *err);
+/* The same; the bytes are taken, whatever it answers. */
+SL_CHECKED sl_code sl_channel_send_bytes(sl_channel *c, const char *to, sl_bytes *frame,
+                                         sl_error *err);
 /* The same; the frame is shared, not copied. */
 SL_CHECKED sl_code sl_channel_send_blob(sl_channel *c, const char *to, sl_blob *frame,
                                         sl_error *err);

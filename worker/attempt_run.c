@@ -115,8 +115,8 @@ void sl_wattempt__send_results(sl_wattempt *a)
         sl_error err;
         next = r->next;
         a->results_sent++;
-        if (wanted && sl_channel_send(w->channel, w->driver_address,
-                                      sl_bytes_span(&r->frame), &err) != SL_OK) {
+        if (wanted && sl_channel_send_bytes(w->channel, w->driver_address, &r->frame,
+                                            &err) != SL_OK) {
             fail_to_send(a, &err);
             wanted = false;
         }

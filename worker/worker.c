@@ -16,11 +16,9 @@ void sl_worker__send(sl_worker *w, const sl_message *m)
     sl_bytes frame = { 0 };
     sl_error err;
     sl_message_encode(m, &frame);
-    if (sl_channel_send(w->channel, w->driver_address, sl_bytes_span(&frame), &err) !=
-        SL_OK)
+    if (sl_channel_send_bytes(w->channel, w->driver_address, &frame, &err) != SL_OK)
         log_warn("WORKER-SEND", "%s to the driver is dropped: %s",
                  sl_message_kind_name(m->kind), err.text);
-    sl_bytes_deinit(&frame);
 }
 
 static sl_wquery *find_query(sl_worker *w, uint64_t number)

@@ -28,11 +28,9 @@ void sl_client__send(sl_client *c, const sl_cmsg *m)
     sl_bytes frame = { 0 };
     sl_error err;
     sl_cmsg_encode(m, &frame);
-    if (sl_channel_send(c->channel, c->driver_address, sl_bytes_span(&frame), &err) !=
-        SL_OK)
+    if (sl_channel_send_bytes(c->channel, c->driver_address, &frame, &err) != SL_OK)
         log_warn("CLIENT-SEND", "%s to the driver is dropped: %s",
                  sl_cmsg_kind_name(m->kind), err.text);
-    sl_bytes_deinit(&frame);
 }
 
 /* ---- calls ---- */
