@@ -67,10 +67,11 @@ static void reject(sl_driver *d, const char *to, const char *why, bool register_
 static void on_register(sl_driver *d, const char *from, uint64_t incarnation,
                         const sl_msg_register *m)
 {
-    const char *why;
-    sl_dworker *w = sl_worker_registry_register(d->workers, from, incarnation, m, &why);
+    sl_worker_refusal refusal;
+    sl_dworker *w =
+        sl_worker_registry_register(d->workers, from, incarnation, m, &refusal);
     if (w == NULL) {
-        reject(d, from, why, m->protocol_version == SL_PROTOCOL_VERSION && m->slots > 0);
+        reject(d, from, refusal.why, refusal.may_return);
         return;
     }
     sl_message registered = { .kind = SL_MSG_REGISTERED };

@@ -208,22 +208,50 @@ static sl_dworker *add(sl_worker_registry *r, const char *address, uint64_t inca
     return w;
 }
 
+/* WR4.  fence_us 0 is a worker of this process, which cannot be cut off. */
+static bool lets_go_too_late(const sl_worker_registry *r, const sl_msg_register *m,
+                             sl_worker_refusal *ret)
+{
+    if (m->fence_us < r->timing.dead_us)
+        return false;
+    snprintf(ret->why, sizeof ret->why,
+             "its sluice.worker.fenceAfter (%" PRId64
+             " ms) must be less than the driver's sluice.worker.deadAfter (%" PRId64
+             " ms), so that it lets go before its state is given to another: set both, "
+             "with --conf of driver and worker",
+             m->fence_us / 1000, r->timing.dead_us / 1000);
+    return true;
+}
+
+static bool is_refused(const sl_worker_registry *r, uint64_t incarnation,
+                       const sl_msg_register *m, sl_worker_refusal *ret)
+{
+    const char *why = NULL;
+    ret->may_return = false;
+    if (m->protocol_version != SL_PROTOCOL_VERSION) {
+        why = "it speaks another version of the protocol: run the same sluice on driver "
+              "and workers";
+    } else if (m->slots == 0) {
+        why = "it has no slots";
+    } else if (lets_go_too_late(r, m, ret)) {
+        return true;
+    } else if (was_given_up(r, incarnation)) {
+        why = "it was given up as dead";
+        ret->may_return = true;
+    }
+    if (why != NULL)
+        snprintf(ret->why, sizeof ret->why, "%s", why);
+    return why != NULL;
+}
+
 sl_dworker *sl_worker_registry_register(sl_worker_registry *r, const char *address,
                                         uint64_t incarnation, const sl_msg_register *m,
-                                        const char **ret_why)
+                                        sl_worker_refusal *ret_refusal)
 {
     sl_dworker *w = sl_worker_registry_find(r, address);
     if (w != NULL && w->incarnation == incarnation)
         return w;
-    *ret_why = NULL;
-    if (m->protocol_version != SL_PROTOCOL_VERSION)
-        *ret_why = "it speaks another version of the protocol: run the same sluice on "
-                   "driver and workers";
-    else if (m->slots == 0)
-        *ret_why = "it has no slots";
-    else if (was_given_up(r, incarnation))
-        *ret_why = "it was given up as dead";
-    if (*ret_why != NULL)
+    if (is_refused(r, incarnation, m, ret_refusal))
         return NULL;
     if (w != NULL)
         lose(r, w, "another process answers at its address");

@@ -25,7 +25,9 @@
  * Invariants:
  *   WR1  a worker counted as gone is never active again under the same incarnation.
  *   WR2  on_lost is called once for each worker that was announced by on_joined.
- *   WR3  no two workers of the registry have one name. */
+ *   WR3  no two workers of the registry have one name.
+ *   WR4  a worker that fences itself does so after less silence than makes it dead: it
+ *        has let go before another gets its state. */
 
 #ifndef SL_DRIVER_WORKER_REGISTRY_H
 #define SL_DRIVER_WORKER_REGISTRY_H
@@ -74,11 +76,17 @@ sl_worker_registry *sl_worker_registry_new(sl_host *host, sl_worker_timing timin
                                            sl_worker_callbacks callbacks);
 void sl_worker_registry_free(sl_worker_registry *r); /* calls nobody; NULL is fine */
 
-/* NULL: this incarnation was given up, or its protocol is another one (*ret_why tells);
- * else the worker, new or known. */
+typedef struct sl_worker_refusal {
+    char why[256];
+    bool may_return; /* as a new incarnation; false: it can never be taken as it is */
+} sl_worker_refusal;
+
+/* NULL: this incarnation was given up, its protocol is another one, or it would let go of
+ * its work later than it is given up (*ret_refusal tells); else the worker, new or known.
+ */
 sl_dworker *sl_worker_registry_register(sl_worker_registry *r, const char *address,
                                         uint64_t incarnation, const sl_msg_register *m,
-                                        const char **ret_why);
+                                        sl_worker_refusal *ret_refusal);
 /* A sign of life. false: not a worker we know; tell it. */
 bool sl_worker_registry_heard(sl_worker_registry *r, const char *address,
                               uint64_t incarnation);

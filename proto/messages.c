@@ -76,6 +76,7 @@ static ProtobufCMessage *register_out(sl_arena *a, const sl_msg_register *s)
     m->host = sl_proto__text(s->host);
     m->pid = s->pid;
     m->name = sl_proto__text(s->name);
+    m->fence_us = s->fence_us;
     return &m->base;
 }
 
@@ -86,7 +87,7 @@ static void register_in(const ProtobufCMessage *from, sl_arena *a, sl_message *r
     ret->u.reg = (sl_msg_register){ m->incarnation, m->protocol_version,
                                     m->slots,       m->memory_bytes,
                                     m->host,        m->pid,
-                                    m->name };
+                                    m->name,        m->fence_us };
 }
 
 static ProtobufCMessage *registered_out(sl_arena *a, const sl_msg_registered *s)

@@ -70,6 +70,7 @@ typedef struct sl_msg_register {
     const char *host;
     int64_t pid;
     const char *name; /* as its user calls it: "worker-1"; "" nobody does */
+    int64_t fence_us; /* of silence, after which it lets go by itself; 0 never */
 } sl_msg_register;
 
 typedef struct sl_msg_registered {

@@ -298,7 +298,8 @@ static void send_register(sl_worker *w)
                                  .memory_bytes = w->config.memory_bytes,
                                  .host = w->host_name,
                                  .pid = (int64_t)getpid(),
-                                 .name = w->name };
+                                 .name = w->name,
+                                 .fence_us = w->config.fence_us };
     sl_worker__send(w, &m);
 }
 

@@ -209,19 +209,24 @@ static sl_code take_setting(struct reader *r, const yaml_node_t *key,
     return SL_OK;
 }
 
-/* Those that are right alone and wrong together.  Where: the settings' first line. */
+sl_code sl_cluster_settings_check(const sl_options *o, sl_error *err)
+{
+    if (sl_options_int(o, "sluice.worker.fenceAfter") <
+        sl_options_int(o, "sluice.worker.deadAfter"))
+        return SL_OK;
+    return sl_fail(err, SL_EINVAL,
+                   "sluice.worker.fenceAfter (%s) must be less than "
+                   "sluice.worker.deadAfter (%s): a worker lets go before the driver "
+                   "gives its state to another",
+                   sl_options_text(o, "sluice.worker.fenceAfter"),
+                   sl_options_text(o, "sluice.worker.deadAfter"));
+}
+
+/* Where: the settings' first line. */
 static sl_code check_settings(struct reader *r, yaml_node_t *map, sl_error *err)
 {
-    if (sl_options_int(r->options, "sluice.worker.fenceAfter") <
-        sl_options_int(r->options, "sluice.worker.deadAfter"))
+    if (sl_cluster_settings_check(r->options, err) == SL_OK)
         return SL_OK;
-    (void)sl_fail(
-        err, SL_EINVAL,
-        "sluice.worker.fenceAfter (%s) must be less than "
-        "sluice.worker.deadAfter (%s): a worker lets go before the driver gives "
-        "its state to another",
-        sl_options_text(r->options, "sluice.worker.fenceAfter"),
-        sl_options_text(r->options, "sluice.worker.deadAfter"));
     return fail_at(r, map->start_mark, err);
 }
 

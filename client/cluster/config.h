@@ -28,6 +28,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/options.h"
 
 #define SL_CLUSTER_WORKERS_MAX 256
 #define SL_CLUSTER_SETTINGS_MAX 48 /* each is one argument of a process */
@@ -54,5 +55,8 @@ typedef struct sl_cluster_config {
 SL_CHECKED sl_code sl_cluster_config_read(const char *path, sl_cluster_config *ret,
                                           sl_error *err);
 void sl_cluster_config_deinit(sl_cluster_config *c);
+
+/* Settings of processes that are right alone and wrong together: SL_EINVAL. */
+SL_CHECKED sl_code sl_cluster_settings_check(const sl_options *options, sl_error *err);
 
 #endif /* SL_CLIENT_CLUSTER_CONFIG_H */

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/assert.h"
 #include "base/fs.h"
+#include "client/cluster/config.h"
 #include "client/cluster/launcher.h"
 
 #define READY_MS 20000
@@ -87,6 +88,7 @@ sl_code sl_process_cluster_new(uint32_t workers, uint32_t slots,
                                const sl_options *options, sl_process_cluster **ret,
                                sl_error *err)
 {
+    SL_TRY(sl_cluster_settings_check(options, err));
     const char *base = getenv("TMPDIR");
     sl_process_cluster *c = (sl_process_cluster *)sl_calloc(
         1, sizeof *c + (workers + (size_t)1) * sizeof c->children[0]);

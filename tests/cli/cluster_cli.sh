@@ -101,6 +101,11 @@ grep -q 'WORKER-REGISTERED.*as worker-2 at' "$work/fleet/logs/worker-2.log" || f
 "$sluice" run examples/mobile/tutorial.sql --master "$master" 2>/dev/null | diff - tests/cli/expected/tutorial.out ||
     fail "the tutorial prints something else"
 
+# a worker that would let go later than this driver (1500 ms) gives it up is refused, and ends; the others go on
+expect 75 "its sluice.worker.fenceAfter (1500 ms) must be less than the driver's sluice.worker.deadAfter (1500 ms)" \
+    "$sluice" worker --driver "$master" --slots 1 --dir "$work/late" --conf "sluice.worker.fenceAfter=1500 ms"
+[ "$(field "len(s['workers'])")" = 2 ] || fail "a worker that was refused is listed"
+
 # a query goes on without the client that started it
 mkdir "$work/in"
 row() { # n

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 . tests/cli/lib/window_counts.bash
 make_input
 make_expected
-dead_after='1500 ms' suspect_after='800 ms'
+dead_after='1500 ms' suspect_after='800 ms' fence_after='1 s'
 killed=0
 
 # A cluster whose `who` (driver or worker) dies at the nth pass of a failpoint.

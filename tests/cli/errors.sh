@@ -25,6 +25,8 @@ expect 2 "is not of this host" sql -e "SELECT 1" --master sluice://192.0.2.1:707
 expect 2 "is not of this host" driver --bind 192.0.2.1:7077 --dir "$work/d"
 expect 2 "is not of this host" worker --driver 192.0.2.1:7077 --dir "$work/w"
 expect 2 "is not of this host" worker --driver 127.0.0.1:9 --bind 0.0.0.0:0 --dir "$work/w"
+expect 1 "sluice.worker.fenceAfter (4 s) must be less than sluice.worker.deadAfter (2 s)" \
+    sql --master 'local-cluster[1,1]' --conf 'sluice.worker.deadAfter=2 s' -e "SELECT 1"
 expect 2 "start, status, scale or stop" cluster
 expect 2 "--config FILE.yaml or --master" cluster status
 mkdir "$work/no-tests"

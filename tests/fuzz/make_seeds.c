@@ -232,7 +232,8 @@ static void write_messages(void)
                                  .slots = 2,
                                  .host = "h",
                                  .pid = 1,
-                                 .name = "n" };
+                                 .name = "n",
+                                 .fence_us = 4000000 };
     write_message("register", &m);
 }
 

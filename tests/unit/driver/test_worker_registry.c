@@ -60,9 +60,9 @@ static int tear_down(void **state)
 
 static sl_dworker *join(fixture *f, const char *address, uint64_t incarnation)
 {
-    const char *why = NULL;
+    sl_worker_refusal refusal = { .why = "" };
     sl_msg_register m = { .protocol_version = SL_PROTOCOL_VERSION, .slots = 2 };
-    return sl_worker_registry_register(f->registry, address, incarnation, &m, &why);
+    return sl_worker_registry_register(f->registry, address, incarnation, &m, &refusal);
 }
 
 static void silence__makes_suspect_and_then_dead(void **state)
@@ -140,14 +140,14 @@ static void look__is_rare_while_all_are_heard(void **state)
 static void a_dead_one__is_refused_for_ever_under_its_old_incarnation(void **state)
 {
     fixture *f = (fixture *)*state;
-    const char *why = NULL;
+    sl_worker_refusal refusal = { .why = "" };
     sl_msg_register m = { .protocol_version = SL_PROTOCOL_VERSION, .slots = 2 };
     (void)join(f, "a", 1);
     sl_host_virtual_advance(f->host, 6000 * MS);
     assert_false(sl_worker_registry_heard(f->registry, "a", 1));
-    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &why));
-    assert_non_null(why);
-    sl_dworker *again = sl_worker_registry_register(f->registry, "a", 2, &m, &why);
+    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &refusal));
+    assert_true(refusal.may_return);
+    sl_dworker *again = sl_worker_registry_register(f->registry, "a", 2, &m, &refusal);
     assert_non_null(again);
     assert_int_equal(again->number, 2); /* numbers are not used again */
 }
@@ -167,23 +167,46 @@ static void another_life__at_the_same_address_loses_the_first_once(void **state)
 static void register__refuses_another_protocol_and_no_slots(void **state)
 {
     fixture *f = (fixture *)*state;
-    const char *why = NULL;
+    sl_worker_refusal refusal = { .why = "" };
     sl_msg_register m = { .protocol_version = SL_PROTOCOL_VERSION + 1, .slots = 2 };
-    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &why));
-    assert_non_null(strstr(why, "version"));
+    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &refusal));
+    assert_non_null(strstr(refusal.why, "version"));
     m = (sl_msg_register){ .protocol_version = SL_PROTOCOL_VERSION };
-    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &why));
+    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &refusal));
     assert_int_equal(f->joined, 0);
+}
+
+/* WR4 */
+static void
+register__refuses_a_worker_that_lets_go_later_than_it_is_given_up(void **state)
+{
+    fixture *f = (fixture *)*state;
+    sl_worker_refusal refusal = { .may_return = true };
+    sl_msg_register m = { .protocol_version = SL_PROTOCOL_VERSION,
+                          .slots = 2,
+                          .fence_us = 5000 * MS };
+    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &refusal));
+    assert_non_null(strstr(refusal.why, "sluice.worker.fenceAfter (5000 ms)"));
+    assert_non_null(strstr(refusal.why, "sluice.worker.deadAfter (5000 ms)"));
+    assert_non_null(strstr(refusal.why, "--conf"));
+    assert_false(refusal.may_return); /* it would be as late again */
+    m.fence_us = INT64_MAX;
+    assert_null(sl_worker_registry_register(f->registry, "a", 1, &m, &refusal));
+    assert_int_equal(f->joined, 0);
+    m.fence_us = 5000 * MS - 1;
+    assert_non_null(sl_worker_registry_register(f->registry, "a", 1, &m, &refusal));
+    m.fence_us = 0; /* of the driver's process */
+    assert_non_null(sl_worker_registry_register(f->registry, "b", 2, &m, &refusal));
 }
 
 static sl_dworker *join_as(fixture *f, const char *address, const char *name)
 {
-    const char *why = NULL;
+    sl_worker_refusal refusal = { .why = "" };
     sl_msg_register m = { .protocol_version = SL_PROTOCOL_VERSION,
                           .slots = 2,
                           .name = name };
     return sl_worker_registry_register(f->registry, address, (uint64_t)*address, &m,
-                                       &why);
+                                       &refusal);
 }
 
 static void a_worker__has_the_name_it_gives_and_else_its_number(void **state)
@@ -227,6 +250,7 @@ int main(void)
         T(look__is_rare_while_all_are_heard),
         T(a_dead_one__is_refused_for_ever_under_its_old_incarnation),
         T(another_life__at_the_same_address_loses_the_first_once),
+        T(register__refuses_a_worker_that_lets_go_later_than_it_is_given_up),
         T(a_worker__has_the_name_it_gives_and_else_its_number),
         T(a_name__that_a_living_worker_has_gets_the_number_of_the_second),
         T(register__refuses_another_protocol_and_no_slots),
