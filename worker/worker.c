@@ -327,18 +327,24 @@ static void on_peer(void *user, const char *from, uint64_t incarnation)
     send_register(w);
 }
 
-/* A driver that gave us up may still be heard, but it takes nothing: what we send stays
- * unacknowledged. */
+/* When to let go if nothing changes: a driver that gave us up may still be heard, but it
+ * takes nothing, what we send stays unacknowledged. */
+static int64_t fence_at_us(const sl_worker *w)
+{
+    int64_t heard = sl_channel_heard_us(w->channel, w->driver_address);
+    int64_t taken = sl_channel_taken_us(w->channel, w->driver_address);
+    if (!w->registered || w->config.fence_us <= 0)
+        return INT64_MAX;
+    return (heard < taken ? heard : taken) + w->config.fence_us;
+}
+
 static void on_heartbeat(void *user)
 {
     sl_worker *w = (sl_worker *)user;
     sl_message m = { .kind = SL_MSG_HEARTBEAT };
     sl_shuffle_flight flight;
     int64_t now = sl_host_mono_us(w->host);
-    int64_t heard = sl_channel_heard_us(w->channel, w->driver_address);
-    int64_t taken = sl_channel_taken_us(w->channel, w->driver_address);
-    if (w->registered && w->config.fence_us > 0 &&
-        (now - heard > w->config.fence_us || now - taken > w->config.fence_us))
+    if (now >= fence_at_us(w))
         fence(w, "the driver has taken nothing from here for too long", true);
     if (w->fenced)
         return;
@@ -351,7 +357,10 @@ static void on_heartbeat(void *user)
     for (const sl_wquery *q = w->queries; q != NULL; q = q->next)
         m.u.heartbeat.tasks_running += q->attempt != NULL;
     sl_worker__send(w, &m);
-    w->timer = sl_host_timer(w->host, w, now + w->config.heartbeat_us, on_heartbeat, w);
+    /* Not a heartbeat late: the driver gives our state to another soon after. */
+    int64_t next = now + w->config.heartbeat_us, fence_at = fence_at_us(w);
+    w->timer =
+        sl_host_timer(w->host, w, fence_at < next ? fence_at : next, on_heartbeat, w);
 }
 
 static void make_lanes(sl_worker *w)

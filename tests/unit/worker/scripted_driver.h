@@ -46,6 +46,9 @@ typedef struct world {
     uint32_t fault_times;
     const char *slow_job;
     int64_t slow_us;
+    int64_t fence_us;  /* of a worker that starts; 0 never */
+    int64_t fenced_us; /* when it was; 0 not yet */
+    bool may_return;
 } world;
 
 static int64_t world_ns(void *user)
@@ -96,6 +99,14 @@ static void world_receive(void *user, const char *from, uint64_t incarnation,
 
 /* ---- life ---- */
 
+static void world_fenced(void *user, const char *why, bool may_return)
+{
+    world *w = (world *)user;
+    (void)why;
+    w->may_return = may_return;
+    w->fenced_us = sl_host_mono_us(w->host);
+}
+
 static inline void world_start_worker(world *w, uint32_t slots)
 {
     sl_worker_config config = { .address = "w1",
@@ -104,7 +115,10 @@ static inline void world_start_worker(world *w, uint32_t slots)
                                 .memory_bytes = INT64_MAX,
                                 .kv = &w->kv,
                                 .work_dir = "/work",
-                                .heartbeat_us = 500000 };
+                                .heartbeat_us = 500000,
+                                .fence_us = w->fence_us,
+                                .on_fenced = world_fenced,
+                                .user = w };
     assert_int_equal(sl_worker_new(w->host, sl_local_network_of(w->network), &config,
                                    &w->worker, NULL),
                      SL_OK);

@@ -115,6 +115,33 @@ static void worker__heeds_nobody_but_its_driver(void **state)
     sl_channel_free(stranger);
 }
 
+/* Two heartbeats are further apart than what is left until the driver may give its state
+ * to another. */
+static void fence__comes_when_it_is_due_and_not_with_a_heartbeat(void **state)
+{
+    (void)state;
+    for (int64_t phase_us = 0; phase_us < 500000; phase_us += 50000) {
+        world w;
+        world_new(&w);
+        sl_worker_free(w.worker);
+        w.fence_us = 600000;
+        world_start_worker(&w, 2);
+        sl_host_virtual_advance(w.host, 1000000); /* it is heard, and not the first one */
+        sl_message registered = { .kind = SL_MSG_REGISTERED,
+                                  .u.registered = { 1, "w1" } };
+        world_send(&w, &registered);
+        sl_host_virtual_advance(w.host, 5000000 + phase_us);
+        assert_int_equal(w.fenced_us, 0);
+        int64_t silent_us = sl_host_mono_us(w.host);
+        sl_channel_free(w.channel);
+        w.channel = NULL;
+        sl_host_virtual_advance(w.host, 5000000);
+        assert_in_range(w.fenced_us, silent_us + 1, silent_us + 600000);
+        assert_true(w.may_return);
+        world_free(&w);
+    }
+}
+
 static void task__of_a_plan_that_is_not_here_asks_for_it(void **state)
 {
     fixture *f = *state;
@@ -363,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(worker__registers_and_says_that_it_lives),
         T(worker__heeds_nobody_but_its_driver),
+        cmocka_unit_test(fence__comes_when_it_is_due_and_not_with_a_heartbeat),
         T(task__of_a_plan_that_is_not_here_asks_for_it),
         T(deploy__that_fails_is_told_with_its_cause_by_the_next_task),
         T(deploy__sent_twice_is_one_deployment),
