@@ -72,6 +72,8 @@ static void query_json(const sl_query_info *q, sl_json *j)
     sl_json_key_string(j, "message", q->message);
     sl_json_key_int(j, "lastBatch", q->last_batch);
     sl_json_key_string(j, "checkpoint", q->checkpoint);
+    sl_json_key_double(j, "inputRowsPerSecond", q->input_rows_per_s);
+    sl_json_key_double(j, "processedRowsPerSecond", q->processed_rows_per_s);
     if (q->last_progress != NULL)
         sl_json_key_raw(j, "lastProgress", q->last_progress);
     sl_json_close(j, '}');

@@ -122,8 +122,9 @@ typedef struct sl_query_info {
     bool is_data_available, is_trigger_active;
     int64_t last_batch; /* committed; -1 none */
     const char *checkpoint;
-    const char *last_progress; /* JSON (spark 5.1), NULL none */
-    const sl_error *error;     /* FAILED */
+    const char *last_progress;                     /* JSON (spark 5.1), NULL none */
+    double input_rows_per_s, processed_rows_per_s; /* lately: driver/rates.h */
+    const sl_error *error;                         /* FAILED */
     const char *sql;
     uint64_t owner; /* session that sees its console; 0 nobody */
 } sl_query_info;

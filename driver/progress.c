@@ -261,6 +261,10 @@ void sl_stream__report(sl_stream *s)
     sl_stream__progress_json(s, &out);
     keep(s, &out);
     s->last_report_us = sl_host_mono_us(s->driver->host);
+    int64_t rows = 0;
+    for (uint32_t i = 0; i < s->plan->source_count; i++)
+        rows += rows_of(s->result.done, i);
+    sl_rates_add(&s->rates, s->times.start_us, s->last_report_us, rows);
     sl_driver__event(s->driver, SL_EVENT_PROGRESS, s);
 }
 

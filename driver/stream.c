@@ -517,6 +517,8 @@ void sl_stream_info(const sl_stream *s, sl_query_info *ret)
         .sql = s->sql,
         .owner = s->owner,
     };
+    sl_rates_get(&s->rates, sl_host_mono_us(s->driver->host), &ret->input_rows_per_s,
+                 &ret->processed_rows_per_s);
 }
 
 sl_stream *sl_stream_of_origin(const sl_driver *d, const char *origin)

@@ -22,6 +22,7 @@
 #include "connectors/source_plan.h"
 #include "driver/driver_private.h"
 #include "driver/watermark.h"
+#include "driver/rates.h"
 
 #define SL_STREAM_END_LISTENERS_MAX 16
 
@@ -153,6 +154,7 @@ struct sl_stream {
     /* reports */
     char **progress;
     uint32_t progress_count, progress_max;
+    sl_rates rates;
     int64_t last_report_us; /* mono; INT64_MIN: none yet, so the first idle one is due */
     sl_msg_op_stats *op_stats; /* of the last commit, per state operator */
 };

@@ -102,14 +102,9 @@ static void show_queries(const json_t *status, FILE *out)
             "message");
     for (size_t i = 0; i < json_array_size(queries); i++) {
         const json_t *q = json_array_get(queries, i);
-        const json_t *progress = json_object_get(q, "lastProgress");
-        char rate[32] = "";
-        if (progress != NULL)
-            snprintf(
-                rate, sizeof rate, "%.0f",
-                json_number_value(json_object_get(progress, "processedRowsPerSecond")));
-        fprintf(out, "%-24s %-11s %8lld %12s  %s\n", text_of(q, "name"),
-                text_of(q, "state"), (long long)number_of(q, "lastBatch"), rate,
+        fprintf(out, "%-24s %-11s %8lld %12.0f  %s\n", text_of(q, "name"),
+                text_of(q, "state"), (long long)number_of(q, "lastBatch"),
+                json_number_value(json_object_get(q, "inputRowsPerSecond")),
                 text_of(q, "message"));
     }
 }

@@ -266,8 +266,8 @@ static void put_queries(struct page *p, const json_t *queries)
         text_cell(cell(&t, r, 0), json_object_get(q, "name"));
         text_cell(cell(&t, r, 1), json_object_get(q, "state"));
         count_cell(cell(&t, r, 2), json_integer_value(batch) >= 0 ? batch : NULL);
-        rate_cell(cell(&t, r, 3), json_object_get(progress, "inputRowsPerSecond"));
-        rate_cell(cell(&t, r, 4), json_object_get(progress, "processedRowsPerSecond"));
+        rate_cell(cell(&t, r, 3), json_object_get(q, "inputRowsPerSecond"));
+        rate_cell(cell(&t, r, 4), json_object_get(q, "processedRowsPerSecond"));
         count_cell(
             cell(&t, r, 5),
             json_object_get(json_object_get(progress, "durationMs"), "triggerExecution"));
