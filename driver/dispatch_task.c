@@ -286,16 +286,28 @@ static sl_code send_task(sl_dispatch *x, uint32_t share, const struct task_parts
     return sl_driver__send(x->driver, w->address, &m, err);
 }
 
+static bool has_slices(const sl_dispatch *x, uint32_t number)
+{
+    for (uint32_t i = 0; i < x->slice_total; i++)
+        if (x->slice_owners[i] == number)
+            return true;
+    return false;
+}
+
+/* Those that read first: the others wait for their blocks. */
 sl_code sl_dispatch__send_tasks(sl_dispatch *x, sl_error *err)
 {
     sl_arena *arena = sl_arena_new();
     struct task_parts parts;
     sl_code code = SL_OK;
     fill_parts(x, arena, &parts);
-    for (uint32_t i = 0; i < x->share_count && code == SL_OK; i++) {
-        deploy(x, x->shares[i].worker);
-        code = send_task(x, i, &parts, arena, err);
-    }
+    for (uint32_t reads = 2; reads-- > 0;)
+        for (uint32_t i = 0; i < x->share_count && code == SL_OK; i++) {
+            if (has_slices(x, x->shares[i].number) != reads)
+                continue;
+            deploy(x, x->shares[i].worker);
+            code = send_task(x, i, &parts, arena, err);
+        }
     sl_arena_free(arena);
     return code;
 }

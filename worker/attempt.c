@@ -138,6 +138,7 @@ static void submit_to_all(sl_wattempt *a, const char *name, void (*run)(sl_job *
 static void let_go(sl_wattempt *a)
 {
     a->phase = SL_ATTEMPT_LETTING_GO;
+    sl_wattempt__submit_commit(a->query);
     sl_wattempt__free_tasks(
         a); /* undo runs after the last task of the attempt has let go */
     if (sl_wattempt__uses_state(a) && a->partitions != NULL)
@@ -269,6 +270,22 @@ static void commit_done(sl_job *job)
     attempt_gone(a);
 }
 
+void sl_wattempt__submit_commit(sl_wquery *q)
+{
+    sl_wattempt *a = q->committing;
+    if (a == NULL || !a->commit_waits)
+        return;
+    a->commit_waits = false;
+    submit_to_all(a, "commit-state", commit_run, commit_done);
+}
+
+/* Mostly a TASK came with COMMITTED and has done it: the executors wake once for both. */
+static void commit_now(void *user)
+{
+    sl_wattempt *a = (sl_wattempt *)user;
+    sl_wattempt__submit_commit(a->query);
+}
+
 /* What was committed is what we hold, or ours is void. */
 static void compare_states(sl_wattempt *a, const sl_msg_committed *m)
 {
@@ -302,7 +319,8 @@ void sl_wattempt__commit(sl_wquery *q, const sl_msg_committed *m)
     }
     a->phase = SL_ATTEMPT_COMMITTING;
     q->committing = a;
-    submit_to_all(a, "commit-state", commit_run, commit_done);
+    a->commit_waits = true;
+    sl_host_post(q->worker->host, q->worker, commit_now, a);
 }
 
 void sl_wattempt__abandon(sl_wquery *q)

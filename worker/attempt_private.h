@@ -103,6 +103,7 @@ struct sl_wattempt {
     sl_error store_error;
     sl_segment_ref *refs;            /* of prepared partitions with a delta */
     uint32_t jobs_left;              /* COMMITTING, LETTING_GO */
+    bool commit_waits;               /* COMMITTING: the jobs are not submitted yet */
     const sl_msg_state_done *states; /* as DONE said them */
     uint32_t state_count;
 };
@@ -119,6 +120,8 @@ static inline bool sl_wattempt__is(const sl_wattempt *a, const sl_msg_attempt *a
 }
 /* All executors are idle: finished or failed. */
 void sl_wattempt__ended(sl_wattempt *a);
+/* Before anything else of the query goes to the executors. */
+void sl_wattempt__submit_commit(sl_wquery *q);
 void sl_wattempt__free_tasks(sl_wattempt *a);
 
 /* attempt_setup.c: tasks, partitions, exchanges and executors of the message */

@@ -433,6 +433,7 @@ void sl_wattempt__on_exchange_failed(void *user, const sl_error *error)
 
 bool sl_wattempt__run(sl_wattempt *a)
 {
+    sl_wattempt__submit_commit(a->query);
     for (uint32_t i = 0; i < a->executor_count; i++)
         a->executors[i].job = (sl_job){ .name = "run-tasks",
                                         .run = run_executor,
