@@ -1,7 +1,8 @@
 /* exchange_private.h - the parts of an exchange, for the files of this room:
  *
  *   exchange.c  the heap of each target, local producers and targets, life
- *   send.c      targets of other processes: credit, spill, what goes out
+ *   send.c      targets of other processes: credit, encoding, spill
+ *   outgoing.c  what is said to peers, until it leaves
  *   receive.c   producers of other processes: what comes in
  *   early.c     what came in before its exchange was made
  *   shuffle.c   which exchange a frame is for
@@ -165,17 +166,29 @@ SL_CHECKED sl_code sl_exchange__push_remote(sl_exchange *x, uint32_t producer,
                                             uint32_t target, sl_chunk *chunk,
                                             sl_exchange_answer *ret_answer,
                                             sl_error *err);
-void sl_exchange__end_remote(sl_exchange *x, uint32_t producer);
-void sl_exchange__send_small(sl_exchange *x, uint32_t peer, sl_shuffle_head head);
 void sl_exchange__on_open(sl_exchange *x, uint32_t peer,
-                          uint64_t window_bytes);           /* loop */
-void sl_exchange__ask_again(sl_exchange *x, uint32_t peer); /* loop */
-void sl_exchange__on_credit(sl_exchange *x, uint32_t peer, const sl_shuffle_head *h);
-/* What is listed goes out: a push that blocks calls it, because the blocks before it may
+                          uint64_t window_bytes); /* loop */
+void sl_exchange__on_credit(sl_exchange *x, uint32_t peer,
+                            const sl_shuffle_head *h); /* loop */
+
+/* outgoing.c: any thread but where said */
+sl_xflow *sl_exchange__flow_of(sl_exchange *x, uint32_t producer,
+                               uint32_t peer); /* out_lock */
+/* In line, out_lock held; they leave with send_now. A block gets its number here. */
+void sl_exchange__append_block(sl_exchange *x, uint32_t producer, uint32_t target,
+                               sl_bytes *frame, uint64_t rows);
+void sl_exchange__append_end(sl_exchange *x, uint32_t producer, uint32_t peer);
+/* Once, for a window, or to hear of a peer that was not heard yet. */
+void sl_exchange__ask(sl_exchange *x, uint32_t peer);
+/* What is in line goes out: a push that blocks calls it, because the blocks before it may
  * be what others wait for. */
 void sl_exchange__send_now(sl_exchange *x);
-void sl_exchange__flush(sl_exchange *x);        /* loop thread */
-bool sl_exchange__owes_nothing(sl_exchange *x); /* loop thread */
+void sl_exchange__send_small(sl_exchange *x, uint32_t peer,
+                             sl_shuffle_head head); /* and send */
+void sl_exchange__end_remote(sl_exchange *x, uint32_t producer);
+void sl_exchange__ask_again(sl_exchange *x, uint32_t peer); /* loop thread */
+void sl_exchange__flush(sl_exchange *x);                    /* loop thread */
+bool sl_exchange__owes_nothing(sl_exchange *x);             /* loop thread */
 void sl_exchange__drop_outgoing(sl_exchange *x);
 
 /* receive.c: loop thread but where said */

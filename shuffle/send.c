@@ -1,11 +1,7 @@
-/* What leaves for targets of other processes.
+/* Blocks for targets of other processes.
  *
- *   push --credit--> encode -----------> out list --sl_exchange__flush--> one message
+ *   push --credit--> encode -----------> out list (outgoing.c)
  *          \-ordered, no credit--> spill file --credit: lane--^
- *
- * Messages cost more than their bytes: each wakes two threads at either end, which run on
- * the processors that have the work.  So what there is for a peer leaves as one (pack),
- * once it fills one, or nothing can follow it: a producer ended, or waits for credit.
  *
  * Credit is bytes: a target says how many a peer may have in flight to it and what it has
  * consumed.  Little may be in flight to a target without asking (START), so that a small
@@ -16,10 +12,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/alloc.h"
-#include "base/assert.h"
 #include "base/limits.h"
 #include "shuffle/exchange_private.h"
 
@@ -99,283 +93,6 @@ static sl_code encode(const sl_chunk *c, frames *out, sl_error *err)
     uint32_t half = c->selected / 2;
     SL_TRY(encode_range(c, 0, half, out, err));
     return encode_range(c, half, c->selected, out, err);
-}
-
-/* ---- the out list ---- */
-
-static void flush_later(void *user)
-{
-    sl_exchange *x = (sl_exchange *)user;
-    sl_exchange__flush(x);
-    sl_shuffle__settle(x);
-}
-
-/* out_lock held; it leaves with sl_exchange__send_now(). */
-static void append(sl_exchange *x, uint32_t peer, sl_bytes *frame)
-{
-    sl_xoutgoing *o = sl_calloc(1, sizeof *o);
-    o->peer = peer;
-    x->out_bytes += frame->size_bytes;
-    o->frame = sl_blob_take(frame);
-    *x->out_last = o;
-    x->out_last = &o->next;
-}
-
-void sl_exchange__send_now(sl_exchange *x)
-{
-    pthread_mutex_lock(&x->out_lock);
-    bool post = x->out_first != NULL && !x->out_posted;
-    x->out_posted = x->out_posted || post;
-    pthread_mutex_unlock(&x->out_lock);
-    if (post)
-        sl_host_post(x->config.shuffle->host, x, flush_later, x);
-}
-
-void sl_exchange_send(sl_exchange *x)
-{
-    if (x->config.shuffle != NULL)
-        sl_exchange__send_now(x);
-}
-
-void sl_exchange__send_small(sl_exchange *x, uint32_t peer, sl_shuffle_head head)
-{
-    sl_bytes frame = { 0 };
-    uint8_t bytes[SL_SHUFFLE_HEAD_BYTES];
-    head.id = x->id;
-    sl_shuffle__write_head(&head, bytes);
-    sl_bytes_append(&frame, bytes, sizeof bytes);
-    pthread_mutex_lock(&x->out_lock);
-    append(x, peer, &frame);
-    pthread_mutex_unlock(&x->out_lock);
-    sl_exchange__send_now(x);
-}
-
-static sl_xflow *flow_of(sl_exchange *x, uint32_t producer, uint32_t peer)
-{
-    sl_xproducer *p = &x->producers[producer];
-    if (p->flows == NULL)
-        p->flows = sl_calloc(x->config.peer_count, sizeof *p->flows);
-    return &p->flows[peer];
-}
-
-/* out_lock held: a block gets its number when it is put in line. */
-static void append_block(sl_exchange *x, uint32_t producer, uint32_t target,
-                         sl_bytes *frame, uint64_t rows)
-{
-    uint32_t peer = x->targets[target].peer;
-    sl_xflow *f = flow_of(x, producer, peer);
-    uint64_t bytes = frame->size_bytes - SL_SHUFFLE_HEAD_BYTES;
-    sl_shuffle_head h = { .kind = SL_SHUFFLE_BLOCK,
-                          .id = x->id,
-                          .producer = producer,
-                          .target = target,
-                          .index = f->blocks++,
-                          .rows = rows,
-                          .bytes = bytes };
-    f->rows += rows;
-    f->bytes += bytes;
-    sl_shuffle__write_head(&h, frame->data);
-    atomic_fetch_add_explicit(&x->sent_blocks, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&x->sent_bytes, bytes, memory_order_relaxed);
-    append(x, peer, frame);
-}
-
-/* out_lock held. */
-static void append_end(sl_exchange *x, uint32_t producer, uint32_t peer)
-{
-    const sl_xflow *f = flow_of(x, producer, peer);
-    sl_bytes frame = { 0 };
-    uint8_t bytes[SL_SHUFFLE_HEAD_BYTES];
-    sl_shuffle_head h = { .kind = SL_SHUFFLE_END,
-                          .id = x->id,
-                          .producer = producer,
-                          .index = f->blocks,
-                          .rows = f->rows,
-                          .bytes = f->bytes };
-    sl_shuffle__write_head(&h, bytes);
-    sl_bytes_append(&frame, bytes, sizeof bytes);
-    append(x, peer, &frame);
-}
-
-static void append_ask(sl_exchange *x, uint32_t peer)
-{
-    sl_bytes frame = { 0 };
-    uint8_t bytes[SL_SHUFFLE_HEAD_BYTES];
-    sl_shuffle_head h = { .kind = SL_SHUFFLE_ASK, .id = x->id };
-    sl_shuffle__write_head(&h, bytes);
-    sl_bytes_append(&frame, bytes, sizeof bytes);
-    append(x, peer, &frame);
-}
-
-/* out_lock held: once, for a window, or to hear of a peer that was not heard yet. */
-static void ask(sl_exchange *x, uint32_t peer)
-{
-    if (!x->asked[peer])
-        append_ask(x, peer);
-    x->asked[peer] = true;
-}
-
-void sl_exchange__ask_again(sl_exchange *x, uint32_t peer)
-{
-    pthread_mutex_lock(&x->out_lock);
-    if (x->asked[peer])
-        append_ask(x, peer);
-    pthread_mutex_unlock(&x->out_lock);
-    sl_exchange__send_now(x);
-}
-
-/* What is sent to a peer before it is heard may reach its life before. */
-void sl_exchange__end_remote(sl_exchange *x, uint32_t producer)
-{
-    for (uint32_t peer = 0; peer < x->config.peer_count; peer++) {
-        if (!x->takes[peer])
-            continue;
-        pthread_mutex_lock(&x->out_lock);
-        sl_xflow *f = flow_of(x, producer, peer);
-        f->ended = true;
-        if (!x->is_there[peer]) {
-            ask(x, peer);
-            f->end_waits = true;
-            x->ends_waiting++;
-        } else if (f->pending == 0) {
-            append_end(x, producer, peer);
-        }
-        pthread_mutex_unlock(&x->out_lock);
-    }
-    sl_exchange__send_now(x);
-}
-
-static sl_xoutgoing *take_outgoing(sl_exchange *x)
-{
-    pthread_mutex_lock(&x->out_lock);
-    sl_xoutgoing *list = x->out_first;
-    x->out_first = NULL;
-    x->out_last = &x->out_first;
-    x->out_bytes = 0;
-    x->out_posted = false;
-    pthread_mutex_unlock(&x->out_lock);
-    return list;
-}
-
-static void put_back(sl_exchange *x, sl_xoutgoing *list)
-{
-    sl_xoutgoing **end = &list;
-    if (list == NULL)
-        return;
-    pthread_mutex_lock(&x->out_lock);
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = x->out_first;
-    if (x->out_first == NULL)
-        x->out_last = end;
-    x->out_first = list;
-    pthread_mutex_unlock(&x->out_lock);
-}
-
-static void outgoing_free(sl_xoutgoing *o)
-{
-    sl_blob_unref(o->frame);
-    sl_free(o);
-}
-
-/* The first frame of the list, with what follows for the same peer as far as it goes into
- * a pack; the order of each peer's frames is kept. */
-static sl_xoutgoing *take_for_a_peer(sl_xoutgoing **list, size_t *ret_bytes)
-{
-    sl_xoutgoing *first = *list, *last = first, **at;
-    uint32_t peer = first->peer;
-    *ret_bytes = first->frame->size_bytes;
-    *list = first->next;
-    for (at = list; *at != NULL;) {
-        sl_xoutgoing *o = *at;
-        if (o->peer != peer) {
-            at = &o->next;
-            continue;
-        }
-        if (*ret_bytes + o->frame->size_bytes > SL_SHUFFLE_PACK_BYTES_MAX)
-            break;
-        *ret_bytes += o->frame->size_bytes;
-        *at = o->next;
-        last->next = o;
-        last = o;
-    }
-    last->next = NULL;
-    return first;
-}
-
-/* One message for many small ones: each wakes two threads at either end. */
-static sl_blob *pack(const sl_exchange *x, const sl_xoutgoing *first, size_t bytes)
-{
-    sl_bytes b = { 0 };
-    uint8_t head[SL_SHUFFLE_HEAD_BYTES];
-    sl_shuffle_head h = { .kind = SL_SHUFFLE_PACK, .id = x->id, .bytes = bytes };
-    if (first->next == NULL)
-        return sl_blob_ref(first->frame);
-    for (const sl_xoutgoing *o = first; o != NULL; o = o->next)
-        h.index++;
-    sl_shuffle__write_head(&h, head);
-    sl_bytes_reserve(&b, sizeof head + bytes);
-    sl_bytes_append(&b, head, sizeof head);
-    for (const sl_xoutgoing *o = first; o != NULL; o = o->next)
-        sl_bytes_append(&b, o->frame->data, o->frame->size_bytes);
-    return sl_blob_take(&b);
-}
-
-static void free_all(sl_xoutgoing *o)
-{
-    for (sl_xoutgoing *next; o != NULL; o = next) {
-        next = o->next;
-        outgoing_free(o);
-    }
-}
-
-void sl_exchange__drop_outgoing(sl_exchange *x)
-{
-    free_all(take_outgoing(x));
-}
-
-static sl_code send_to_a_peer(sl_exchange *x, const sl_xoutgoing *first, size_t bytes,
-                              sl_error *err)
-{
-    sl_blob *frame = pack(x, first, bytes);
-    sl_code code = sl_channel_send_blob(x->config.shuffle->channel,
-                                        x->peers[first->peer].address, frame, err);
-    sl_blob_unref(frame);
-    if (code != SL_OK && code != SL_EAGAIN)
-        sl_error_prefix(err, "sending to %s", x->peers[first->peer].address);
-    return code;
-}
-
-/* A peer whose channel is full holds up the rest of this exchange's frames, but not for
- * long: on_room flushes again, and credit bounds what waits. */
-void sl_exchange__flush(sl_exchange *x)
-{
-    sl_xoutgoing *list = take_outgoing(x);
-    while (list != NULL) {
-        sl_error err;
-        size_t bytes;
-        sl_xoutgoing *some = take_for_a_peer(&list, &bytes);
-        sl_code code = send_to_a_peer(x, some, bytes, &err);
-        if (code == SL_OK) {
-            free_all(some);
-            continue;
-        }
-        put_back(x, list);
-        put_back(x, some); /* in front */
-        if (code == SL_EAGAIN)
-            return;
-        sl_exchange__fail(x, &err);
-        sl_exchange__drop_outgoing(x);
-        return;
-    }
-}
-
-bool sl_exchange__owes_nothing(sl_exchange *x)
-{
-    pthread_mutex_lock(&x->out_lock);
-    bool nothing = x->out_first == NULL && x->pending_count == 0 && x->ends_waiting == 0;
-    pthread_mutex_unlock(&x->out_lock);
-    return nothing && !x->resending;
 }
 
 /* ---- credit; target lock ---- */
@@ -461,7 +178,7 @@ static sl_code spill_frames(sl_exchange *x, uint32_t producer, sl_xtarget *t, fr
         pthread_mutex_lock(&t->lock);
         b.number = t->arrivals++;
         pthread_mutex_lock(&x->out_lock);
-        flow_of(x, producer, t->peer)->pending++;
+        sl_exchange__flow_of(x, producer, t->peer)->pending++;
         x->pending_count++;
         pthread_mutex_unlock(&x->out_lock);
         sl_exchange__heap_push(t, b);
@@ -505,11 +222,11 @@ static sl_code resend_one(sl_exchange *x, uint32_t target, const sl_xblock *b,
     }
     uint32_t peer = x->targets[target].peer;
     pthread_mutex_lock(&x->out_lock);
-    append_block(x, b->from, target, &frame, b->rows);
-    sl_xflow *f = flow_of(x, b->from, peer);
+    sl_exchange__append_block(x, b->from, target, &frame, b->rows);
+    sl_xflow *f = sl_exchange__flow_of(x, b->from, peer);
     x->pending_count--;
     if (--f->pending == 0 && f->ended)
-        append_end(x, b->from, peer);
+        sl_exchange__append_end(x, b->from, peer);
     pthread_mutex_unlock(&x->out_lock);
     sl_exchange__send_now(x);
     return SL_OK;
@@ -570,7 +287,7 @@ static void resend_pending(sl_exchange *x)
 static bool has_pending(sl_exchange *x, uint32_t producer, uint32_t peer)
 {
     pthread_mutex_lock(&x->out_lock);
-    bool pending = flow_of(x, producer, peer)->pending > 0;
+    bool pending = sl_exchange__flow_of(x, producer, peer)->pending > 0;
     pthread_mutex_unlock(&x->out_lock);
     return pending;
 }
@@ -606,7 +323,7 @@ static void send_frames(sl_exchange *x, uint32_t producer, uint32_t target, fram
 {
     pthread_mutex_lock(&x->out_lock);
     for (uint32_t i = 0; i < f->count; i++)
-        append_block(x, producer, target, &f->items[i], f->rows[i]);
+        sl_exchange__append_block(x, producer, target, &f->items[i], f->rows[i]);
     bool is_full = x->out_bytes >= SL_SHUFFLE_PACK_BYTES_MAX;
     pthread_mutex_unlock(&x->out_lock);
     if (is_full)
@@ -622,7 +339,7 @@ static void wait_for_credit(sl_exchange *x, uint32_t target)
     pthread_mutex_unlock(&t->lock);
     if (!opened) {
         pthread_mutex_lock(&x->out_lock);
-        ask(x, t->peer);
+        sl_exchange__ask(x, t->peer);
         pthread_mutex_unlock(&x->out_lock);
     }
     sl_exchange__send_now(x);
@@ -684,7 +401,7 @@ static void send_ends(sl_exchange *x, uint32_t peer)
             continue;
         f[peer].end_waits = false;
         x->ends_waiting--;
-        append_end(x, i, peer);
+        sl_exchange__append_end(x, i, peer);
     }
     pthread_mutex_unlock(&x->out_lock);
     sl_exchange__send_now(x);
