@@ -62,6 +62,9 @@ SL_CHECKED sl_code sl_parser__expr_list(sl_parser *p, const sl_uexpr *const **re
 /* e under the name at hand. */
 SL_CHECKED sl_code sl_parser__alias(sl_parser *p, const sl_uexpr *e, const sl_uexpr **ret,
                                     sl_error *err);
+/* parse_literal.c: the number at hand, its minus read already; what follows INTERVAL. */
+SL_CHECKED sl_code sl_parser__number(sl_parser *p, bool negative, sl_sql_pos pos,
+                                     const sl_uexpr **ret, sl_error *err);
 SL_CHECKED sl_code sl_parser__interval(sl_parser *p, sl_sql_pos pos, const sl_uexpr **ret,
                                        sl_error *err);
 SL_CHECKED sl_code sl_parser__type(sl_parser *p, const sl_type **ret, sl_error *err);
