@@ -414,14 +414,20 @@ static sl_code fail_sync(void *user, const char *operation, const char *path,
                                           : SL_OK;
 }
 
-static void manifest__takes_the_same_batch_again_after_a_failed_sync(void **state)
+static sl_manifest *failed_at_batch_2(struct fixture *f)
 {
-    struct fixture *f = *state;
     sl_manifest *m = open_manifest(f);
     assert_int_equal(append_manifest(m, 1, NULL), SL_OK);
     sl_fs_virtual_set_faults(f->v, (sl_fs_faults){ .before = fail_sync });
     assert_int_equal(append_manifest(m, 2, NULL), SL_EIO);
     sl_fs_virtual_set_faults(f->v, (sl_fs_faults){ 0 });
+    return m;
+}
+
+static void manifest__takes_the_same_batch_again_after_a_failed_sync(void **state)
+{
+    struct fixture *f = *state;
+    sl_manifest *m = failed_at_batch_2(f);
     assert_int_equal(append_manifest(m, 2, NULL), SL_OK);
     assert_int_equal(append_manifest(m, 3, NULL), SL_OK);
     int64_t sum = 0;
@@ -441,11 +447,7 @@ static uint64_t lose_all(void *user)
 static void manifest__says_again_what_may_not_be_synced(void **state)
 {
     struct fixture *f = *state;
-    sl_manifest *m = open_manifest(f);
-    assert_int_equal(append_manifest(m, 1, NULL), SL_OK);
-    sl_fs_virtual_set_faults(f->v, (sl_fs_faults){ .before = fail_sync });
-    assert_int_equal(append_manifest(m, 2, NULL), SL_EIO);
-    sl_fs_virtual_set_faults(f->v, (sl_fs_faults){ 0 });
+    sl_manifest *m = failed_at_batch_2(f);
     sl_manifest_close(m);
     m = open_manifest(f);
     assert_int_equal(sl_manifest_last_batch(m), 2);

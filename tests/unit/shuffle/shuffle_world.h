@@ -458,4 +458,16 @@ static inline sl_bytes chunk_bytes(void)
     return chunk_bytes_of(false);
 }
 
+/* Producer 1's, for target 0. */
+static inline void give_block(struct world *w, uint64_t index, const sl_bytes *chunk)
+{
+    give(w,
+         (sl_shuffle_head){ .kind = SL_SHUFFLE_BLOCK,
+                            .producer = 1,
+                            .index = index,
+                            .rows = 3,
+                            .bytes = chunk->size_bytes },
+         sl_bytes_span(chunk));
+}
+
 #endif /* SL_TESTS_SHUFFLE_WORLD_H */

@@ -52,13 +52,7 @@ static void block__that_skips_a_number_fails(void **state)
     (void)state;
     sl_bytes chunk = chunk_bytes();
     struct world *w = two_open();
-    give(w,
-         (sl_shuffle_head){ .kind = SL_SHUFFLE_BLOCK,
-                            .producer = 1,
-                            .index = 1,
-                            .rows = 3,
-                            .bytes = chunk.size_bytes },
-         sl_bytes_span(&chunk));
+    give_block(w, 1, &chunk);
     expect_lost(w);
     sl_bytes_deinit(&chunk);
 }
@@ -72,12 +66,7 @@ static void block__of_a_damaged_chunk_fails_the_pull_with_lost(void **state)
     sl_exchange_answer answer;
     sl_chunk *c = NULL;
     chunk.data[4] ^= 1; /* another version */
-    give(w,
-         (sl_shuffle_head){ .kind = SL_SHUFFLE_BLOCK,
-                            .producer = 1,
-                            .rows = 3,
-                            .bytes = chunk.size_bytes },
-         sl_bytes_span(&chunk));
+    give_block(w, 0, &chunk);
     assert_int_equal(sl_exchange_pull(w->nodes[0].exchange, 0, &answer, &c, &err),
                      SL_ELOST);
     assert_non_null(strstr(err.text, "w1"));

@@ -102,19 +102,25 @@ static void on_message__drops_blocks_of_an_older_attempt(void **state)
     world_free(w);
 }
 
+/* Node 0 is told of its task, and produces, a second before node 1. */
+static void run_with_a_late_peer(struct world *w, uint32_t attempt)
+{
+    sl_error err;
+    exchange_open(w, 0, attempt);
+    for (uint32_t p = 0; p < PRODUCERS; p += 2)
+        assert_int_equal(run_producer(w, p, &err), SL_OK);
+    sl_host_virtual_advance(w->host, 1000000);
+    exchange_open(w, 1, attempt);
+    run_to_end(w);
+    check_rows(w);
+}
+
 /* The driver tells one worker later than the other. */
 static void ask__is_remembered_until_the_exchange_is_made(void **state)
 {
     (void)state;
     struct world *w = world_new(2, 3, 0, false);
-    sl_error err;
-    exchange_open(w, 0, 1);
-    for (uint32_t p = 0; p < PRODUCERS; p += 2)
-        assert_int_equal(run_producer(w, p, &err), SL_OK);
-    sl_host_virtual_advance(w->host, 1000000);
-    exchange_open(w, 1, 1);
-    run_to_end(w);
-    check_rows(w);
+    run_with_a_late_peer(w, 1);
     world_free(w);
 }
 
@@ -133,7 +139,6 @@ static void ask__reaches_a_peer_that_came_back_unheard(void **state)
 {
     (void)state;
     struct world *w = world_new(2, 3, 0, false);
-    sl_error err;
     open_exchanges(w);
     run_to_end(w);
     sl_exchange_free(w->nodes[0].exchange);
@@ -141,13 +146,7 @@ static void ask__reaches_a_peer_that_came_back_unheard(void **state)
     sl_host_virtual_advance(w->host, 1000000);
     node_open(w, 1, false);
     begin_anew(w);
-    exchange_open(w, 0, 2);
-    for (uint32_t p = 0; p < PRODUCERS; p += 2)
-        assert_int_equal(run_producer(w, p, &err), SL_OK);
-    sl_host_virtual_advance(w->host, 1000000);
-    exchange_open(w, 1, 2);
-    run_to_end(w);
-    check_rows(w);
+    run_with_a_late_peer(w, 2);
     world_free(w);
 }
 
@@ -155,15 +154,8 @@ static void end__of_no_rows_waits_for_a_peer_that_opens_late(void **state)
 {
     (void)state;
     struct world *w = world_new(2, 3, 0, false);
-    sl_error err;
     w->chunks = 0;
-    exchange_open(w, 0, 1);
-    for (uint32_t p = 0; p < PRODUCERS; p += 2)
-        assert_int_equal(run_producer(w, p, &err), SL_OK);
-    sl_host_virtual_advance(w->host, 1000000);
-    exchange_open(w, 1, 1);
-    run_to_end(w);
-    check_rows(w);
+    run_with_a_late_peer(w, 1);
     world_free(w);
 }
 
@@ -201,12 +193,7 @@ static void early__of_a_run_or_peer_that_is_over_is_forgotten(void **state)
     for (uint32_t i = 0; i < 3; i++) {
         struct world *w = world_new(2, 3, 0, false);
         sl_bytes chunk = chunk_bytes();
-        give(w,
-             (sl_shuffle_head){ .kind = SL_SHUFFLE_BLOCK,
-                                .producer = 1,
-                                .rows = 3,
-                                .bytes = chunk.size_bytes },
-             sl_bytes_span(&chunk));
+        give_block(w, 0, &chunk);
         sl_bytes_deinit(&chunk);
         if (i == 0)
             sl_shuffle_forget_run(w->nodes[0].shuffle, 42);
