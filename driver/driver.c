@@ -368,6 +368,16 @@ void sl_driver_shut_down(sl_driver *d, bool abandon)
     sl_driver_stop(d, abandon);
 }
 
+sl_code sl_query_not_found(const char *name, const char *const *names, uint32_t count,
+                           sl_error *err)
+{
+    const char *near = sl_text_nearest(name, names, count);
+    return sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
+                      "There is no streaming query `%.200s`%s%.200s%s", name,
+                      near != NULL ? "; did you mean `" : "", near != NULL ? near : "",
+                      near != NULL ? "`?" : "; SHOW STREAMING QUERIES lists them");
+}
+
 sl_code sl_driver_no_such_query(const sl_driver *d, const char *name, sl_error *err)
 {
     uint32_t n = sl_driver_query_count(d);
@@ -377,12 +387,7 @@ sl_code sl_driver_no_such_query(const sl_driver *d, const char *name, sl_error *
         sl_driver_query_info(d, i, &info);
         names[i] = info.name;
     }
-    const char *near = sl_text_nearest(name, names, n);
-    sl_code code =
-        sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
-                   "There is no streaming query `%s`%s%s%s", name,
-                   near != NULL ? "; did you mean `" : "", near != NULL ? near : "",
-                   near != NULL ? "`?" : "; SHOW STREAMING QUERIES lists them");
+    sl_code code = sl_query_not_found(name, names, n, err);
     sl_free(names);
     return code;
 }

@@ -135,7 +135,9 @@ uint32_t sl_driver_query_count(const sl_driver *d);
 void sl_driver_query_info(const sl_driver *d, uint32_t i, sl_query_info *ret);
 /* Index by name or id; -1. */
 int32_t sl_driver_query_find(const sl_driver *d, const char *name_or_id);
-/* SL_ENOTFOUND, naming the nearest. */
+/* SL_ENOTFOUND, naming the nearest: of these names, and of this driver's queries. */
+sl_code sl_query_not_found(const char *name, const char *const *names, uint32_t count,
+                           sl_error *err);
 sl_code sl_driver_no_such_query(const sl_driver *d, const char *name, sl_error *err);
 /* Its console goes to the client of this session from now on. */
 void sl_driver_query_attach(sl_driver *d, uint32_t i, uint64_t owner);

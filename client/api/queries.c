@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "base/alloc.h"
-#include "base/text.h"
 #include "client/api/client_private.h"
 
 #define LOOK_AGAIN_US 1000000
@@ -188,12 +187,7 @@ sl_code sl_client__no_such_query(const char *name, const sl_client_query *querie
     const char **names = (const char **)sl_calloc(count + (size_t)1, sizeof *names);
     for (uint32_t i = 0; i < count; i++)
         names[i] = queries[i].name;
-    const char *near = sl_text_nearest(name, names, count);
-    sl_code code =
-        sl_fail_as(err, SL_ENOTFOUND, "STREAMING_QUERY_NOT_FOUND", "42704",
-                   "There is no streaming query `%.200s`%s%.200s%s", name,
-                   near != NULL ? "; did you mean `" : "", near != NULL ? near : "",
-                   near != NULL ? "`?" : "; SHOW STREAMING QUERIES lists them");
+    sl_code code = sl_query_not_found(name, names, count, err);
     sl_free(names);
     return code;
 }
